@@ -1,10 +1,12 @@
 /* `lodge list`: the domains, filtered. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include "base/units.h"
 #include "base/uuid.h"
 #include "cli/class.h"
 #include "cli/commands.h"
 #include "cli/domain.h"
+#include "cli/lodge_call.h"
 #include "cli/output.h"
 #include "wire/params.h"
 
@@ -39,6 +41,7 @@ static const CliOption list_options[] = {
     OPT_BOOL("table", "print a table (the default)"),
     OPT_BOOL("managed-save", "show domains with a managed save image as saved"),
     OPT_BOOL("title", "add the titles"),
+    OPT_BOOL("wide", "add addresses, CPUs, memory and the time of the CPUs"),
     { 0 },
 };
 
@@ -112,55 +115,111 @@ static char *domain_title(Cli *cli, const WireDomain *dom)
     return cli_call(cli, PROC_DOMAIN_GET_METADATA, &args, &ret, NULL) ? ret.metadata : g_strdup("");
 }
 
-/* The states of all in one call: a host may be far away. uuid -> WireDomainGetStateRet;
- * those that are not in it are asked for one by one. */
-AWAITS static GHashTable *list_states(Cli *cli)
-{
-    const WireConnectGetAllDomainStatsArgs args = { .stats = VIR_DOMAIN_STATS_STATE,
-                                                    .flags = VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT };
-    g_auto(WireConnectGetAllDomainStatsRet) ret = { 0 };
-    GHashTable *states = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+/* What is known of all of them, asked for at once: a host may be far away. What is not in it is asked for one
+ * by one, of a daemon that does not answer such calls. */
+typedef struct Facts {
+    WireConnectGetAllDomainStatsRet stats;
+    GHashTable *records; /* uuid -> WireDomainStatsRecord */
+    Json *answer;
+    GHashTable *items; /* uuid -> the machine as a page sees it */
+} Facts;
 
-    if (!cli_call(cli, PROC_CONNECT_GET_ALL_DOMAIN_STATS, &args, &ret, NULL))
-        return states;
-    for (unsigned i = 0; i < ret.n_ret_stats; i++) {
-        const WireDomainStatsRecord *record = &ret.ret_stats[i];
+static void facts_clear(Facts *facts)
+{
+    wire_connect_get_all_domain_stats_ret_clear(&facts->stats);
+    g_hash_table_unref(facts->records);
+    json_decref(facts->answer);
+    g_hash_table_unref(facts->items);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Facts, facts_clear)
+
+AWAITS static void facts_ask(Cli *cli, bool wants_more, Facts *facts)
+{
+    const WireConnectGetAllDomainStatsArgs args = {
+        .stats =
+            VIR_DOMAIN_STATS_STATE |
+            (wants_more ? VIR_DOMAIN_STATS_CPU_TOTAL | VIR_DOMAIN_STATS_BALLOON | VIR_DOMAIN_STATS_VCPU : 0),
+        .flags = VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT,
+    };
+    size_t index;
+    Json *item;
+
+    facts->records = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    facts->items = g_hash_table_new(g_str_hash, g_str_equal);
+    if (!cli_call(cli, PROC_CONNECT_GET_ALL_DOMAIN_STATS, &args, &facts->stats, NULL))
+        return;
+    for (unsigned i = 0; i < facts->stats.n_ret_stats; i++) {
+        WireDomainStatsRecord *record = &facts->stats.ret_stats[i];
         char uuid[UUID_STRING_LEN];
-        int64_t state, reason;
-        if (!wire_param_get_int64(record->params, record->n_params, "state.state", &state) ||
-            !wire_param_get_int64(record->params, record->n_params, "state.reason", &reason))
-            continue;
         uuid_format(&record->dom.uuid, uuid);
-        WireDomainGetStateRet *found = g_new0(WireDomainGetStateRet, 1);
-        *found = (WireDomainGetStateRet){ .state = (int32_t)state, .reason = (int32_t)reason };
-        g_hash_table_insert(states, g_strdup(uuid), found);
+        g_hash_table_insert(facts->records, g_strdup(uuid), record);
     }
-    return states;
+    if (!wants_more || !lodge_web_call(cli, "GET", "/machines", NULL, &facts->answer, NULL))
+        return;
+    json_array_foreach (json_object_get(facts->answer, "items"), index, item)
+        if (json_get_str(item, "uuid"))
+            g_hash_table_insert(facts->items, (char *)json_get_str(item, "uuid"), item);
 }
 
-AWAITS static bool list_state(Cli *cli, GHashTable *states, const WireDomain *dom, const char *uuid,
+static bool facts_number(const Facts *facts, const char *uuid, const char *name, int64_t *ret_value)
+{
+    const WireDomainStatsRecord *record = g_hash_table_lookup(facts->records, uuid);
+
+    return record && wire_param_get_int64(record->params, record->n_params, name, ret_value);
+}
+
+AWAITS static bool list_state(Cli *cli, const Facts *facts, const WireDomain *dom, const char *uuid,
                               WireDomainGetStateRet *ret_state)
 {
     const WireDomainGetStateArgs args = { .dom = *dom };
-    const WireDomainGetStateRet *found = g_hash_table_lookup(states, uuid);
+    int64_t state, reason;
 
-    if (!found)
+    if (!facts_number(facts, uuid, "state.state", &state) ||
+        !facts_number(facts, uuid, "state.reason", &reason))
         return cli_call(cli, PROC_DOMAIN_GET_STATE, &args, ret_state, NULL);
-    *ret_state = *found;
+    *ret_state = (WireDomainGetStateRet){ .state = (int32_t)state, .reason = (int32_t)reason };
     return true;
 }
 
-static void add_row(Cli *cli, CliTable *table, GHashTable *states, const WireDomain *dom, bool managed_save,
-                    bool title)
+static void add_wide_cells(CliTable *table, const Facts *facts, const char *uuid)
+{
+    const Json *addresses = json_object_get(g_hash_table_lookup(facts->items, uuid), "addresses");
+    g_autoptr(GString) text = g_string_new(NULL);
+    int64_t vcpus, kib, ns;
+
+    for (size_t i = 0; i < json_array_size(addresses); i++)
+        g_string_append_printf(text, "%s%s", i ? " " : "", json_string_value(json_array_get(addresses, i)));
+    table_cell(table, addresses ? json_deep_copy(addresses) : json_array(), "%s", text->str);
+    if (facts_number(facts, uuid, "vcpu.current", &vcpus))
+        table_cell(table, json_integer(vcpus), "%d", (int)vcpus);
+    else
+        table_cell_text(table, NULL);
+    if (facts_number(facts, uuid, "balloon.current", &kib)) {
+        g_autofree char *size = human_size((uint64_t)kib << 10);
+        table_cell(table, json_integer(kib << 10), "%s", size);
+    } else {
+        table_cell_text(table, NULL);
+    }
+    if (facts_number(facts, uuid, "cpu.time", &ns)) {
+        g_autofree char *time = duration_format((uint64_t)ns / 1000000);
+        table_cell(table, json_integer(ns), "%s", time);
+    } else {
+        table_cell_text(table, NULL);
+    }
+}
+
+static void add_row(Cli *cli, CliTable *table, const Facts *facts, const WireDomain *dom, const CliArgs *args)
 {
     char uuid[UUID_STRING_LEN];
     uuid_format(&dom->uuid, uuid);
     WireDomainGetStateRet state;
     /* It may have been undefined since the list was made. */
-    if (!list_state(cli, states, dom, uuid, &state))
+    if (!list_state(cli, facts, dom, uuid, &state))
         return;
     const char *text = domain_state_name(state.state);
-    if (managed_save && state.state == VIR_DOMAIN_SHUTOFF && has_saved_image(cli, dom))
+    const Json *item = g_hash_table_lookup(facts->items, uuid);
+    if (args_has(args, "managed-save") && state.state == VIR_DOMAIN_SHUTOFF &&
+        (item ? json_is_true(json_object_get(item, "has_managed_save")) : has_saved_image(cli, dom)))
         text = "saved";
     table_row(table);
     if (dom->id >= 0)
@@ -174,8 +233,11 @@ static void add_row(Cli *cli, CliTable *table, GHashTable *states, const WireDom
     else
         table_cell_text(table, text);
     table_cell_text(table, uuid);
-    if (title) {
-        g_autofree char *words = domain_title(cli, dom);
+    if (args_has(args, "wide"))
+        add_wide_cells(table, facts, uuid);
+    if (args_has(args, "title")) {
+        const char *known = json_get_str(item, "title");
+        g_autofree char *words = item ? g_strdup(known ? known : "") : domain_title(cli, dom);
         table_cell_text(table, words);
     }
 }
@@ -204,18 +266,29 @@ static void print_names(Cli *cli, const CliArgs *args, const WireConnectListAllD
     }
 }
 
-static const CliColumn list_columns[] = { { "Id", "id", "number|null" },
-                                          { "Name", "name" },
-                                          { "State", "state" },
-                                          { NULL, "uuid" },
-                                          { "Title", "title", "string (with --title)" },
+#define LIST_COLUMNS                                                                                         \
+    { "Id", "id", "number|null" }, { "Name", "name" }, { "State", "state" },                                 \
+    {                                                                                                        \
+        NULL, "uuid"                                                                                         \
+    }
+#define TITLE_COLUMN                                                                                         \
+    {                                                                                                        \
+        "Title", "title", "string (with --title)"                                                            \
+    }
+static const CliColumn list_columns[] = { LIST_COLUMNS, TITLE_COLUMN, { 0 } };
+static const CliColumn wide_columns[] = { LIST_COLUMNS,
+                                          { "Addresses", "addresses", "[string]" },
+                                          { "CPUs", "vcpus", "number|null" },
+                                          { "Memory", "memory", "number|null" },
+                                          { "CPU time", "cpu_time_ns", "number|null" },
+                                          TITLE_COLUMN,
                                           { 0 } };
 
 static bool list_run(Cli *cli, const CliArgs *args, Error **err)
 {
     g_auto(WireConnectListAllDomainsRet) list = { 0 };
     bool names = args_has(args, "name") || args_has(args, "uuid") || args_has(args, "id");
-    bool title = args_has(args, "title");
+    const bool wide = args_has(args, "wide");
     if (names && args_has(args, "table")) {
         error_set(err, ERROR_INVALID_ARGUMENT, "Only one of --table and --name, --uuid, --id can be given");
         return error_hint(err, "see 'lodge help list'");
@@ -227,11 +300,12 @@ static bool list_run(Cli *cli, const CliArgs *args, Error **err)
         print_names(cli, args, &list);
         return true;
     }
-    CliTable *table = table_new(list_columns, title ? 5 : 4);
-    g_autoptr(GHashTable) states =
-        list.n_domains > 1 ? list_states(cli) : g_hash_table_new(g_str_hash, g_str_equal);
+    g_auto(Facts) facts = { 0 };
+    facts_ask(cli, wide || args_has(args, "title") || args_has(args, "managed-save"), &facts);
+    CliTable *table =
+        table_new(wide ? wide_columns : list_columns, (wide ? 8 : 4) + (args_has(args, "title") ? 1 : 0));
     for (unsigned i = 0; i < list.n_domains; i++)
-        add_row(cli, table, states, &list.domains[i], args_has(args, "managed-save"), title);
+        add_row(cli, table, &facts, &list.domains[i], args);
     return cli_print_table(cli, table, err);
 }
 

@@ -9,6 +9,7 @@
 #include "cli/lodge_call.h"
 #include "cli/output.h"
 
+#define WEB_TIMEOUT_MS 60000
 #define CALL_TIMEOUT_MS 30000
 
 static bool say_failed(const Cli *cli, Error *failed, Error **err)
@@ -260,3 +261,26 @@ const CliCommand commands_lodge[] = {
                     "number, \"fibers\": number, \"workers\": number}"),
     { 0 },
 };
+
+bool lodge_web_call(Cli *cli, const char *method, const char *target, Json *body, Json **ret_answer,
+                    Error **err)
+{
+    g_autofree char *text = body ? json_format(body) : NULL;
+    WireLodgeWebCallArgs args = { .method = (char *)method, .target = (char *)target, .body = text };
+    g_auto(WireLodgeWebCallRet) ret = { 0 };
+    AUTO_JSON answer = NULL;
+
+    json_decref(body);
+    if (!lodge_call(cli, LODGE_PROC_WEB_CALL, &args, &ret, WEB_TIMEOUT_MS, err) ||
+        (*ret.body && !json_parse(ret.body, strlen(ret.body), "the daemon's answer", &answer, err)))
+        return false;
+    if (ret.status >= 400) {
+        const char *detail = json_get_str(answer, "detail"), *hint = json_get_str(answer, "hint");
+        error_set(err, ERROR_OPERATION_FAILED, "%s", detail ? detail : "the daemon refused");
+        if (err)
+            error_set_remote(*err, (int)json_get_int(answer, "code", 1), 0);
+        return hint ? error_hint(err, "%s", hint) : false;
+    }
+    *ret_answer = g_steal_pointer(&answer);
+    return true;
+}

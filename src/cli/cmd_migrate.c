@@ -9,13 +9,18 @@
 #include "cli/move.h"
 #include "cli/output.h"
 #include "cli/row.h"
+#include "wire/params.h"
 
 #define OPT_TEXT(name, text) OPT(CLI_STRING, name, text, .flags = CLI_NAMED)
+#define USUAL_MIB_PER_S 110 /* of a link with 1 Gbit/s */
+#define MEASURE_MS 1200
+#define MEASURE_AGAIN_MS 300
+#define MEASURE_TRIES 10u
 #define OPT_NUMBER(name, text) OPT(CLI_INT, name, text, .flags = CLI_NAMED)
 
 static const CliOption migrate_options[] = {
-    OPT_DOMAIN,
-    OPT(CLI_STRING, "desturi", "URI of the destination's daemon", .flags = CLI_REQUIRED),
+    OPT(CLI_STRING, "domain", DOMAIN_DOC "; not with --all", .complete = COMPLETE_DOMAIN),
+    OPT(CLI_STRING, "desturi", "URI of the destination's daemon"),
     OPT(CLI_STRING, "migrateuri", "where its memory goes: tcp://HOST[:PORT]; else the destination says"),
     OPT_FLAG("live", VIR_MIGRATE_LIVE, "let the guest run meanwhile: the default"),
     OPT_BOOL("non-live", "stop the guest before its memory is sent"),
@@ -52,6 +57,7 @@ static const CliOption migrate_options[] = {
     OPT_FLAG("tls", VIR_MIGRATE_TLS, "encrypt what goes between the QEMUs"),
     OPT_TEXT("tls-destination", "name in the destination's certificate"),
     OPT_NUMBER("bandwidth", "MiB/s at most"),
+    OPT_BOOL("all", "all machines that run (with --offline: that are off), one after the other"),
     OPT_BOOL("check", "try everything but the move, and say what stands against it"),
     OPT_TEXT("dname", "its name there"),
     OPT_TEXT("listen-address", "where the destination's QEMU listens"),
@@ -139,7 +145,30 @@ static bool collect_params(const CliArgs *args, GArray *params, Error **err)
     return true;
 }
 
-/* How long it will take is up to the link and to what the guest does. */
+/* Bytes per second that the guest changes, measured for a second; negative: not known. */
+AWAITS static double measure_changes(Cli *cli, const WireDomain *dom)
+{
+    const WireDomainStartDirtyRateCalcArgs start = { .dom = *dom, .seconds = 1 };
+    WireDomain doms[] = { *dom };
+    const WireConnectGetAllDomainStatsArgs ask = { .doms = doms,
+                                                   .n_doms = 1,
+                                                   .stats = VIR_DOMAIN_STATS_DIRTYRATE };
+    int64_t mib = -1;
+
+    if (!cli_call(cli, PROC_DOMAIN_START_DIRTY_RATE_CALC, &start, NULL, NULL))
+        return -1;
+    for (unsigned i = 0; i < MEASURE_TRIES && mib < 0; i++) {
+        g_auto(WireConnectGetAllDomainStatsRet) ret = { 0 };
+        if (!fiber_sleep(i == 0 ? MEASURE_MS : MEASURE_AGAIN_MS, NULL) ||
+            !cli_call(cli, PROC_CONNECT_GET_ALL_DOMAIN_STATS, &ask, &ret, NULL) || ret.n_ret_stats != 1 ||
+            !wire_param_get_int64(ret.ret_stats[0].params, ret.ret_stats[0].n_params,
+                                  "dirtyrate.megabytes_per_second", &mib))
+            mib = -1;
+    }
+    return (double)mib;
+}
+
+/* Each round sends what the one before has left behind: a geometric series, unless the guest is faster. */
 AWAITS static void tell_forecast(Cli *cli, const WireDomain *dom, int64_t mib_per_s)
 {
     WireDomainGetInfoArgs args = { .dom = *dom };
@@ -147,47 +176,53 @@ AWAITS static void tell_forecast(Cli *cli, const WireDomain *dom, int64_t mib_pe
 
     if (!cli_call(cli, PROC_DOMAIN_GET_INFO, &args, &info, NULL))
         return;
-    const double mib = (double)info.memory / 1024, rate = mib_per_s > 0 ? (double)mib_per_s : 110;
-    cli_message(cli,
-                "%.0f MiB of memory: at most %.0f s at %.0f MiB/s, and longer if the guest changes it as "
-                "fast (then "
-                "--auto-converge or --postcopy help)",
-                mib, mib / rate + 1, rate);
+    const double mib = (double)info.memory / 1024, rate = mib_per_s > 0 ? (double)mib_per_s : USUAL_MIB_PER_S;
+    const double changes = info.state == VIR_DOMAIN_RUNNING ? measure_changes(cli, dom) : 0;
+    if (changes < 0)
+        cli_message(cli, "%.0f MiB of memory: at least %.0f s at %.0f MiB/s", mib, mib / rate + 1, rate);
+    else if (changes < rate * 0.9)
+        cli_message(cli, "%.0f MiB of memory, of which %.0f MiB/s change: about %.0f s at %.0f MiB/s", mib,
+                    changes, mib / (rate - changes) + 1, rate);
+    else
+        cli_message(cli,
+                    "%.0f MiB of memory, of which %.0f MiB/s change: at %.0f MiB/s it does not come to its "
+                    "end by "
+                    "itself; the guest will stand still longer, or be slowed down (migration_converge in "
+                    "qemu.conf), or --postcopy",
+                    mib, changes, rate);
 }
 
-AWAITS static bool check_move(Move *move, const CliArgs *args, Error **err)
+AWAITS static bool check_move(Move *move, const CliArgs *args, const char *uri, Error **err)
 {
     int64_t rate = 0;
 
     if (!args_get_int(args, "bandwidth", 0, INT64_MAX, &rate, err) || !move_check(move, err))
         return false;
-    cli_message(move->cli, "Domain '%s' can move to %s", move->dom.name, args_get(args, "desturi"));
+    cli_message(move->cli, "Domain '%s' can move to %s", move->dom.name, uri);
     tell_forecast(move->cli, &move->dom, rate);
     return true;
 }
 
-AWAITS static bool move_one(Move *move, const CliArgs *args, Error **err)
+AWAITS static bool move_one(Move *move, const CliArgs *args, const char *uri, Error **err)
 {
-    const char *uri = args_get(args, "desturi");
-
     if (move->flags & VIR_MIGRATE_PEER2PEER && !args_has(args, "check"))
         return move_by_peers(move, uri, err);
     if (!wire_client_open(uri, NULL, &move->there, err))
         return error_prefix(err, "cannot reach the destination %s", uri);
-    const bool ok = args_has(args, "check") ? check_move(move, args, err) : move_machine(move, err);
+    const bool ok = args_has(args, "check") ? check_move(move, args, uri, err) : move_machine(move, err);
     wire_client_close(move->there);
     return ok;
 }
 
-static bool migrate_run(Cli *cli, const CliArgs *args, Error **err)
+AWAITS static bool migrate_domain(Cli *cli, const CliArgs *args, const char *uri, const WireDomain *dom,
+                                  Error **err)
 {
-    g_auto(WireDomain) dom = { 0 };
     g_autoptr(GArray) params = move_params_new();
 
-    if (!collect_params(args, params, err) || !cli_domain(cli, args, &dom, err))
+    if (!collect_params(args, params, err))
         return false;
     Move move = { .cli = cli,
-                  .dom = dom,
+                  .dom = *dom,
                   .params = params,
                   .flags = args_flags(args),
                   .is_renamed = args_has(args, "dname") };
@@ -196,12 +231,54 @@ static bool migrate_run(Cli *cli, const CliArgs *args, Error **err)
     if (!(move.flags & VIR_MIGRATE_PEER2PEER))
         move.flags |= VIR_MIGRATE_CHANGE_PROTECTION;
     cli_doing(cli, "%s domain '%s'",
-              args_has(args, "check") ? "Nothing moved: cannot migrate" : "Failed to migrate", dom.name);
-    if (!move_one(&move, args, err))
+              args_has(args, "check") ? "Nothing moved: cannot migrate" : "Failed to migrate", dom->name);
+    if (!move_one(&move, args, uri, err))
         return false;
     if (!args_has(args, "check"))
-        cli_message(cli, "Domain '%s' migrated to %s", dom.name, args_get(args, "desturi"));
+        cli_message(cli, "Domain '%s' migrated to %s", dom->name, uri);
     return true;
+}
+
+/* Those that cannot go do not keep the others. */
+AWAITS static bool migrate_all(Cli *cli, const CliArgs *args, const char *uri, Error **err)
+{
+    g_auto(WireConnectListAllDomainsRet) list = { 0 };
+    unsigned n_left = 0;
+
+    if (!cli_list_domains(cli,
+                          args_has(args, "offline") ? VIR_CONNECT_LIST_DOMAINS_INACTIVE
+                                                    : VIR_CONNECT_LIST_DOMAINS_ACTIVE,
+                          &list, err))
+        return false;
+    for (unsigned i = 0; i < list.n_domains; i++) {
+        g_autoptr(Error) why = NULL;
+        if (migrate_domain(cli, args, uri, &list.domains[i], &why))
+            continue;
+        n_left++;
+        fprintf(stderr, "%s stays: %s\n", list.domains[i].name, error_message(why));
+    }
+    cli_doing(cli, "Not all have moved");
+    return n_left == 0 ||
+           error_set(err, ERROR_OPERATION_FAILED, "%u of %u machines are still here", n_left, list.n_domains);
+}
+
+static bool migrate_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    static const char *const of_one[] = { "dname", "xml", "persistent-xml", "disks-uri" };
+    g_auto(WireDomain) dom = { 0 };
+    const char *uri = args_get(args, "desturi"), *first = args_get(args, "domain");
+
+    if (args_has(args, "all") ? !first && !uri : !first || !uri)
+        return error_set(err, ERROR_INVALID_ARGUMENT,
+                         "command 'migrate' takes <domain> <desturi>, or --all <desturi>");
+    if (!args_has(args, "all"))
+        return cli_domain(cli, args, &dom, err) && migrate_domain(cli, args, uri, &dom, err);
+    for (size_t i = 0; i < G_N_ELEMENTS(of_one); i++)
+        if (args_has(args, of_one[i]))
+            return error_set(err, ERROR_INVALID_ARGUMENT, "--all and --%s exclude each other", of_one[i]);
+    if (uri && first)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "--all and a domain exclude each other");
+    return migrate_all(cli, args, uri ? uri : first, err);
 }
 
 /* ---- settings ---- */

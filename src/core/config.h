@@ -121,6 +121,11 @@ typedef struct Config {
     bool web_pam;                    /* users of the host may log in */
 
     GPtrArray *origins; /* private: of ConfigOrigin, one per key */
+
+    /* Of migrations, in qemu.conf. */
+    char *migration_converge; /* "slow-down", "postcopy", "downtime", "none" */
+    unsigned migration_downtime_max_ms;
+    bool migrate_tls_force, migrate_tls_offered;
 } Config;
 
 /* What `lodge config` shows. */

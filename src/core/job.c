@@ -244,6 +244,11 @@ bool job_commit(Job *job, Error **err)
     return true;
 }
 
+void job_reopen(Job *job)
+{
+    job->object->jobs.holder.committed = false;
+}
+
 void job_set_progress(Job *job, const JobProgress *progress)
 {
     JobHolder *holder = &job->object->jobs.holder;

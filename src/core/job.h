@@ -50,6 +50,7 @@ void job_adopt(Job *job, Fiber *fiber);
 bool job_is_aborted(const Job *job); /* job_abort() asked for its end */
 /* The point of no return: job_abort() is refused from now on. ERROR_CANCELLED: it was asked for before. */
 MUST_CHECK bool job_commit(Job *job, Error **err);
+void job_reopen(Job *job); /* what was committed did not come about: it may be aborted again */
 void job_queue_clear(JobQueue *queue);
 
 /* Progress of a long job, as virDomainGetJobInfo/Stats report it. All bytes. */

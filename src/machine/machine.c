@@ -49,6 +49,7 @@ static void machine_close(Host *host)
     wait_queue_clear(&room->recovered);
     g_clear_pointer(&room->token_holders, g_ptr_array_unref);
     g_clear_pointer(&room->memories, g_ptr_array_unref);
+    g_clear_pointer(&room->parcels, g_ptr_array_unref);
     qemu_caps_cache_free(room->qemu_caps);
     cgroup_host_free(room->cgroups);
     g_free(room);

@@ -418,7 +418,7 @@ bool vm_abort_job(Vm *vm, const Caller *caller, Error **err)
         if (error_code(why) != ERROR_NO_BACKUP) /* it ended meanwhile */
             return error_propagate(err, g_steal_pointer(&why));
     }
-    return vm_migrate_check_abort(vm, err) && job_abort(&vm->object, err);
+    return job_abort(&vm->object, err);
 }
 
 bool vm_backup_delays_shutdown(const Vm *vm)

@@ -35,6 +35,7 @@ typedef struct MigrateParams {
     uint64_t cache_bytes;                      /* of xbzrle; 0: QEMU's */
     uint64_t bandwidth_mib, postcopy_bandwidth_mib;
     int32_t throttle_initial, throttle_increment; /* percent; 0: QEMU's */
+    int32_t throttle_trigger;                     /* not a client's; percent; 0: QEMU's */
     int32_t connections;                          /* of multifd; 0: QEMU's */
     int32_t disks_port;                           /* 0: any */
 } MigrateParams;
@@ -92,10 +93,12 @@ AWAITS MUST_CHECK bool vm_migrate_get_cache(Vm *vm, uint64_t *ret_bytes, Error *
 /* ERROR_INVALID_STATE: it is not being migrated, or was not told that this may come. */
 AWAITS MUST_CHECK bool vm_migrate_start_postcopy(Vm *vm, Error **err);
 
+/* Breaks off the connection of a post-copy, which VIR_MIGRATE_POSTCOPY_RESUME takes up again.
+ * ERROR_INVALID_STATE: there is none. */
+AWAITS MUST_CHECK bool vm_migrate_interrupt(Vm *vm, Error **err);
+
 /* Pauses a machine that is being migrated, whose job is not free; *ret_is_migrating false: it is not. */
 AWAITS MUST_CHECK bool vm_migrate_pause(Vm *vm, bool *ret_is_migrating, Error **err);
-/* ERROR_INVALID_STATE: the job is a migration that has come too far. */
-MUST_CHECK bool vm_migrate_check_abort(const Vm *vm, Error **err);
 /* Of a QEMU that was taken over: ends what the daemon before was at. See the rules above. */
 AWAITS MUST_CHECK bool vm_migrate_recover(Vm *vm, Error **err);
 

@@ -10,6 +10,8 @@
 #include "machine/vm_migrate_private.h"
 
 #define SOURCE "(migration cookie)"
+#define FILES "lodge-files"
+#define TERMS "lodge-terms"
 
 static void migrate_disk_free(void *data)
 {
@@ -40,6 +42,8 @@ void migrate_cookie_clear(MigrateCookie *cookie)
     if (cookie->disks)
         g_ptr_array_unref(cookie->disks);
     job_progress_clear(&cookie->stats);
+    json_decref(cookie->files);
+    g_free(cookie->tls);
     memset(cookie, 0, sizeof(*cookie));
 }
 
@@ -187,6 +191,19 @@ char *migrate_cookie_format(const Vm *vm, const char *name, const MigrateCookie 
         write_stats(cookie, out);
     if (cookie->has_caps)
         write_caps(cookie, out);
+    if (cookie->tls || cookie->postcopy) { /* libvirtd passes over what is ours */
+        g_string_append_printf(out, "  <" TERMS " postcopy='%s'", cookie->postcopy ? "yes" : "no");
+        if (cookie->tls) {
+            g_string_append(out, " tls='");
+            xml_escape_attribute(cookie->tls, out);
+            g_string_append_c(out, '\'');
+        }
+        g_string_append(out, "/>\n");
+    }
+    if (cookie->files) {
+        g_autofree char *files = json_format(cookie->files);
+        write_element(FILES, files, out);
+    }
     g_string_append(out, "</qemu-migration>\n");
     return g_string_free(out, FALSE);
 }
@@ -240,6 +257,13 @@ static void read_caps(const xmlNode *element, MigrateCookie *cookie)
     }
 }
 
+static bool read_files(const xmlNode *element, MigrateCookie *cookie, Error **err)
+{
+    g_autofree char *text = text_of(element);
+
+    return cookie->files || json_parse(text, strlen(text), SOURCE, &cookie->files, err);
+}
+
 static char *dump(xmlDoc *doc, xmlNode *element)
 {
     xmlBuffer *buffer = xmlBufferCreate();
@@ -258,7 +282,13 @@ static bool read_child(xmlDoc *doc, xmlNode *child, const char *uuid, MigrateCoo
         return read_feature(child, err);
     if (strcmp(name, "nbd") == 0)
         return cookie->has_disks || read_disks(child, cookie, err);
-    if (strcmp(name, "capabilities") == 0) {
+    if (strcmp(name, FILES) == 0)
+        return read_files(child, cookie, err);
+    if (strcmp(name, TERMS) == 0) {
+        cookie->postcopy = g_strcmp0(xml_attr(child, "postcopy"), "yes") == 0;
+        g_free(cookie->tls);
+        cookie->tls = g_strdup(xml_attr(child, "tls"));
+    } else if (strcmp(name, "capabilities") == 0) {
         read_caps(child, cookie);
     } else if (strcmp(name, "statistics") == 0) {
         read_stats(child, cookie);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/units.h"
 #include "machine/vm_migrate_private.h"
 #include "qemu/monitor.h"
 
@@ -177,6 +178,43 @@ bool migrate_params_read(const Params *params, unsigned flags, MigrateParams *re
     return true;
 }
 
+/* ---- addresses ---- */
+
+void migrate_address_clear(MigrateAddress *address)
+{
+    g_free(address->host);
+    g_free(address->path);
+}
+
+bool migrate_address_parse(const char *uri, MigrateAddress *ret_address, Error **err)
+{
+    if (g_str_has_prefix(uri, "unix:")) {
+        const char *path = uri + strlen("unix:");
+        ret_address->path = g_strdup(g_str_has_prefix(path, "//") ? path + 2 : path);
+        return ret_address->path[0] == '/' ||
+               error_set(err, ERROR_INVALID_ARGUMENT, "no absolute path in migration URI %s", uri);
+    }
+    if (!g_str_has_prefix(uri, "tcp:"))
+        return error_set(err, ERROR_ARGUMENT_UNSUPPORTED, "unsupported scheme in migration URI %s", uri);
+    const char *at = uri + strlen("tcp:");
+    at = g_str_has_prefix(at, "//") ? at + 2 : at;
+    g_autofree char *place = g_strndup(at, strcspn(at, "/?"));
+    char *colon = strrchr(place, ':'), *bracket = strrchr(place, ']');
+    uint64_t port = 0;
+    if (colon && (!bracket || colon > bracket)) {
+        if (!parse_uint(colon + 1, &port, NULL) || port == 0 || port > UINT16_MAX)
+            return error_set(err, ERROR_INVALID_ARGUMENT, "bad port in migration URI %s", uri);
+        *colon = '\0';
+    }
+    const size_t len = strlen(place);
+    if (len == 0)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "missing host in migration URI: %s", uri);
+    ret_address->port = (unsigned)port;
+    ret_address->host =
+        place[0] == '[' && place[len - 1] == ']' ? g_strndup(place + 1, len - 2) : g_strdup(place);
+    return true;
+}
+
 /* ---- writing ---- */
 
 Params *migrate_params_to_params(const MigrateParams *params)
@@ -228,10 +266,17 @@ static bool cap_is_wanted(const MigrateCap *cap, const MigrateParams *params, Mi
     return cap->side == side || (params->flags & cap->flag);
 }
 
+/* What QEMU was told for a migration before does not count. */
+static uint64_t throttle_of(int32_t percent, uint64_t usual)
+{
+    return percent > 0 ? (uint64_t)percent : usual;
+}
+
 static Json *make_parameters(const MigrateParams *params, MigrateSide side, const char *tls_id,
                              const char *tls_name)
 {
     const bool is_source = side == MIGRATE_AT_SOURCE;
+    const bool slows = is_source && (params->flags & VIR_MIGRATE_AUTO_CONVERGE);
     const uint64_t limit =
         params->bandwidth_mib ? MIN(params->bandwidth_mib, INT64_MAX / MIB) * MIB : INT64_MAX / 2;
     Json *out =
@@ -247,8 +292,12 @@ static Json *make_parameters(const MigrateParams *params, MigrateSide side, cons
         { "compress-level", (uint64_t)params->mt_level },
         { "compress-threads", (uint64_t)params->mt_threads },
         { "decompress-threads", (uint64_t)params->mt_dthreads },
-        { "cpu-throttle-initial", (uint64_t)params->throttle_initial },
-        { "cpu-throttle-increment", (uint64_t)params->throttle_increment },
+        { "throttle-trigger-threshold",
+          slows ? throttle_of(params->throttle_trigger, MIGRATE_THROTTLE_TRIGGER) : 0 },
+        { "cpu-throttle-initial",
+          slows ? throttle_of(params->throttle_initial, MIGRATE_THROTTLE_INITIAL) : 0 },
+        { "cpu-throttle-increment",
+          slows ? throttle_of(params->throttle_increment, MIGRATE_THROTTLE_INCREMENT) : 0 },
         { "multifd-channels", params->flags & VIR_MIGRATE_PARALLEL ? (uint64_t)params->connections : 0 },
     };
 

@@ -4,6 +4,7 @@
 
 #include "machine/vm_migrate.h"
 #include "machine/vm_private.h"
+#include "qemu/monitor.h"
 
 /* ---- parameters (vm_migrate_params.c) ---- */
 
@@ -21,10 +22,25 @@ typedef struct MigrateCap { /* as QEMU and the cookie call it */
 } MigrateCap;
 extern const MigrateCap migrate_caps[MIGRATE_CAP_COUNT];
 
+typedef struct MigrateAddress {
+    char *host;    /* without brackets; NULL: a socket */
+    char *path;    /* of a socket */
+    unsigned port; /* 0: not said */
+} MigrateAddress;
+void migrate_address_clear(MigrateAddress *address);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(MigrateAddress, migrate_address_clear)
+/* "tcp://host:port", of older destinations "tcp:host:port"; "unix:///path".
+ * ERROR_ARGUMENT_UNSUPPORTED  another scheme */
+MUST_CHECK bool migrate_address_parse(const char *uri, MigrateAddress *ret_address, Error **err);
+
 void migrate_params_copy(const MigrateParams *from, MigrateParams *to);
 /* Sets all capabilities, and the parameters that are asked for. @tls_id: of the credentials; NULL: none. */
 AWAITS MUST_CHECK bool migrate_tell_qemu(Vm *vm, const MigrateParams *params, MigrateSide side,
                                          const char *tls_id, const char *tls_name, Error **err);
+#define MIGRATE_THROTTLE_TRIGGER 50 /* percent: QEMU's own */
+#define MIGRATE_THROTTLE_INITIAL 20
+#define MIGRATE_THROTTLE_INCREMENT 10
+AWAITS MUST_CHECK bool migrate_set_number(Vm *vm, const char *name, uint64_t value, Error **err);
 /* No capability is left that a later migration, or a save, would stumble over. */
 AWAITS void migrate_reset_qemu(Vm *vm);
 
@@ -47,6 +63,10 @@ typedef struct MigrateCookie {
     JobProgress stats;
     uint64_t started_ms, stopped_ms, sent_ms; /* since 1970, by the source's clock */
     int64_t delta_ms;                         /* between the clocks, and on the way; 0: not known */
+    Json *files;                              /* vm_state_files.h, of an offline migration; NULL */
+    /* Between lodged: what the source offers, then what the destination has taken of it. */
+    bool postcopy;
+    char *tls; /* digest of the CA; then the name in the destination's certificate. NULL: no TLS */
 } MigrateCookie;
 GPtrArray *migrate_disk_list_new(void);
 void migrate_disk_list_add(GPtrArray *disks, const char *target, uint64_t bytes);
@@ -59,6 +79,18 @@ char *migrate_cookie_format(const Vm *vm, const char *name, const MigrateCookie 
 AWAITS MUST_CHECK bool migrate_cookie_parse(const MigrateBytes *bytes, const Uuid *uuid,
                                             MigrateCookie *ret_cookie, Error **err);
 char *migrate_own_uuid(const Host *host); /* of this host; owned */
+
+/* ---- TLS (vm_migrate_tls.c) ---- */
+
+#define MIGRATE_TLS_ID "objlibvirt_migrate_tls0" /* of the credentials that QEMU has */
+/* Source: QEMU has credentials with which it connects. */
+AWAITS MUST_CHECK bool migrate_tls_to_connect(Vm *vm, Error **err);
+/* What is offered to the destination: NULL if this host has no certificates. Owned. */
+AWAITS char *migrate_tls_offer(Vm *vm, const MigrateParams *params);
+/* Destination: QEMU has credentials with which it listens. */
+AWAITS MUST_CHECK bool migrate_tls_to_listen(Vm *vm, Error **err);
+/* The same, if @offer can be taken: the name that our certificate has. NULL: there is no TLS. Owned. */
+AWAITS char *migrate_tls_take(Vm *vm, const MigrateParams *params, const char *offer);
 
 /* ---- storage (vm_migrate_disk.c) ---- */
 
@@ -90,6 +122,40 @@ AWAITS MUST_CHECK bool migrate_make_images(Host *host, const DomainDef *def, con
 AWAITS MUST_CHECK bool migrate_export_disks(Vm *vm, const MigrateParams *params, unsigned port,
                                             const char *tls_id, Error **err);
 
+/* ---- coming to an end (vm_migrate_converge.c) ---- */
+
+typedef struct Converge {
+    uint64_t round; /* QEMU's, that is under way */
+    uint64_t peak,
+        last_peak;        /* bytes that were left at most: in this round, in the one before; 0: none yet */
+    unsigned n_stuck;     /* rounds in a row that have not brought it nearer */
+    uint64_t downtime_ms; /* that QEMU may take */
+    bool is_slowed;       /* the guest is, or will be by QEMU */
+} Converge;
+typedef struct ConvergePolicy {
+    uint64_t downtime_max_ms;
+    bool may_slow_down, may_postcopy;
+} ConvergePolicy;
+typedef enum ConvergeStep {
+    CONVERGE_WAIT,
+    CONVERGE_MORE_DOWNTIME, /* converge->downtime_ms */
+    CONVERGE_SLOW_DOWN,
+    CONVERGE_POSTCOPY,
+} ConvergeStep;
+/* What one more look at QEMU's progress asks for. */
+ConvergeStep migrate_converge_judge(Converge *converge, const ConvergePolicy *policy,
+                                    const MonitorMigration *now);
+typedef struct Outgoing Outgoing;
+/* By the host's policy, of a migration whose driver has not asked for it. */
+bool migrate_converge_wants_postcopy(const Vm *vm, const MigrateParams *params);
+/* What QEMU has to know beforehand is added to what it is told. */
+void migrate_converge_prepare(const Outgoing *out, MigrateParams *io_told);
+AWAITS void migrate_converge_begin(Outgoing *out);
+/* Looks, and does what is asked for; never ends the migration. */
+AWAITS void migrate_converge_step(Outgoing *out, const MonitorMigration *now);
+/* It has not moved: settings are as before. */
+AWAITS void migrate_converge_end(Outgoing *out);
+
 /* ---- the source (vm_migrate_source.c) ---- */
 
 typedef enum MigratePhase { /* of the source, as its status file has it: see vm_migrate.h */
@@ -101,7 +167,7 @@ typedef enum MigratePhase { /* of the source, as its status file has it: see vm_
 } MigratePhase;
 
 /* One migration from here. The machine's (vm->outgoing) while its driver may come back; it holds the job. */
-typedef struct Outgoing {
+struct Outgoing {
     Vm *vm; /* borrowed: the job holds it */
     Job job;
     uint64_t client_id; /* the driver's; 0: ourselves */
@@ -115,8 +181,10 @@ typedef struct Outgoing {
     WaitQueue changed; /* the keeper's */
     MigrateMirrors *mirrors;
     uint64_t began_ms, stopped_ms; /* since 1970 */
-} Outgoing;
-/* Written down before it counts. */
+    Converge converge;
+    uint64_t downtime_before_ms;
+};
+/* Written down before it counts. ERROR_CANCELLED: the destination was to decide, but the job was aborted. */
 AWAITS MUST_CHECK bool migrate_note_phase(Outgoing *out, MigratePhase phase, Error **err);
 AWAITS MUST_CHECK bool migrate_source_begin(Outgoing *out, char **ret_xml, char **ret_cookie, Error **err);
 AWAITS MUST_CHECK bool migrate_source_perform(Outgoing *out, const MigrateCookie *cookie, int tunnel_fd,

@@ -22,6 +22,7 @@
 #include "machine/vm_lease.h"
 #include "machine/vm_migrate_private.h"
 #include "machine/vm_moment.h"
+#include "machine/vm_state_files.h"
 #include "qemu/monitor_nbd.h"
 
 #define POLL_MS 500
@@ -29,7 +30,7 @@
 #define STALL_MS 60000
 #define CANCEL_MS 10000
 #define CANCEL_POLL_MS 20
-#define TLS_ID "objlibvirt_migrate_tls0"
+#define FILES_MAX (UINT32_C(3) << 20) /* encoded: of what a cookie may have */
 
 static const char *const phase_names[MIGRATE_PHASE_COUNT] = { "", "perform", "postcopy", "done" };
 
@@ -39,6 +40,10 @@ bool migrate_note_phase(Outgoing *out, MigratePhase phase, Error **err)
 {
     VmRun *run = out->vm->run;
 
+    if (phase != MIGRATE_DONE && phase != MIGRATE_POSTCOPY)
+        job_reopen(&out->job);
+    else if (!job_commit(&out->job, err)) /* from here on the destination decides */
+        return false;
     xml_table_free(&migrate_note_table, run->migration);
     run->migration = NULL;
     if (phase != MIGRATE_NONE) {
@@ -122,24 +127,74 @@ AWAITS static bool change_xml(Vm *vm, const char *wanted, char **io_xml, Error *
     return true;
 }
 
+/* With a guest that runs they go in QEMU's stream. */
+AWAITS static bool read_files(Vm *vm, Json **ret_files, Error **err)
+{
+    AUTO_JSON files = NULL;
+    size_t bytes = 0;
+
+    if (!vm_read_state_files(vm, &files, err))
+        return false;
+    for (size_t i = 0; i < json_array_size(files); i++)
+        bytes += strlen(json_get_str(json_array_get(files, i), "data"));
+    if (bytes > FILES_MAX) {
+        error_set(err, ERROR_OPERATION_FAILED,
+                  "firmware variables and TPM state of machine '%s' are too large to go along", vm->name);
+        return error_hint(err, "migrate it while it runs");
+    }
+    if (bytes > 0)
+        *ret_files = g_steal_pointer(&files);
+    return true;
+}
+
+/* ---- after a link that broke ---- */
+
+/* The guest runs there, with a part of its memory. */
+AWAITS static bool check_broken(Outgoing *out, Error **err)
+{
+    Vm *vm = out->vm;
+    g_auto(MonitorMigration) now = { 0 };
+
+    if (!vm_require_monitor(vm, err))
+        return false;
+    if (!vm->run->migration || strcmp(vm->run->migration->phase, phase_names[MIGRATE_POSTCOPY]) != 0)
+        return error_set(err, ERROR_INVALID_STATE, "no post-copy migration of domain '%s' has failed",
+                         vm->name);
+    if (!monitor_query_migration(vm_monitor(vm), 0, &now, err))
+        return false;
+    if (now.status != MONITOR_JOB_BROKEN)
+        return error_set(err, ERROR_INVALID_STATE,
+                         "the post-copy migration of domain '%s' is not interrupted", vm->name);
+    out->phase = MIGRATE_POSTCOPY;
+    return job_commit(&out->job, err);
+}
+
 bool migrate_source_begin(Outgoing *out, char **ret_xml, char **ret_cookie, Error **err)
 {
     Vm *vm = out->vm;
     const MigrateParams *params = &out->params;
     g_auto(MigrateCookie) cookie = { 0 };
 
-    if (!check_state(vm, params, err) || !migrate_check_safe(vm, params, err))
+    const bool is_resumed = params->flags & VIR_MIGRATE_POSTCOPY_RESUME;
+    if (is_resumed ? !check_broken(out, err)
+                   : !check_state(vm, params, err) || !migrate_check_safe(vm, params, err))
         return false;
     g_autofree char *xml = make_xml(vm, params);
     if (params->xml && !change_xml(vm, params->xml, &xml, err))
         return false;
-    if (!(params->flags & VIR_MIGRATE_OFFLINE)) {
+    if (!(params->flags & VIR_MIGRATE_OFFLINE) && !is_resumed) {
         cookie.has_caps = true;
         for (unsigned i = 0; i < MIGRATE_CAP_COUNT; i++)
             if (migrate_caps[i].side == MIGRATE_AT_SOURCE)
                 cookie.auto_caps |= 1u << i;
         if (!migrate_list_disks(vm, params, &cookie, err))
             return false;
+        cookie.tls = migrate_tls_offer(vm, params);
+        cookie.postcopy = migrate_converge_wants_postcopy(vm, params);
+        if (!vm_require_monitor(vm, err))
+            return false;
+    } else if (!is_resumed && !read_files(vm, &cookie.files, err)) {
+        return false;
     }
     *ret_cookie = migrate_cookie_format(vm, vm->name, &cookie);
     *ret_xml = g_steal_pointer(&xml);
@@ -148,44 +203,13 @@ bool migrate_source_begin(Outgoing *out, char **ret_xml, char **ret_cookie, Erro
 
 /* ---- perform ---- */
 
-typedef struct Address {
-    char *host; /* NULL: a socket */
-    char *path; /* of a socket */
-    unsigned port;
-} Address;
-
-static void address_clear(Address *address)
-{
-    g_free(address->host);
-    g_free(address->path);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Address, address_clear)
-
-/* "tcp://host:port", of older destinations "tcp:host:port"; "unix:///path". */
-static bool address_parse(const char *uri, Address *ret_address, Error **err)
+static bool find_address(const char *uri, MigrateAddress *ret_address, Error **err)
 {
     if (!uri)
         return error_set(err, ERROR_INTERNAL, "the destination did not say where it waits");
-    if (g_str_has_prefix(uri, "unix:")) {
-        const char *path = uri + strlen("unix:");
-        ret_address->path = g_strdup(g_str_has_prefix(path, "//") ? path + 2 : path);
-        return true;
-    }
-    if (!g_str_has_prefix(uri, "tcp:"))
-        return error_set(err, ERROR_ARGUMENT_UNSUPPORTED, "unsupported scheme in migration URI %s", uri);
-    const char *at = uri + strlen("tcp:");
-    at = g_str_has_prefix(at, "//") ? at + 2 : at;
-    g_autofree char *place = g_strndup(at, strcspn(at, "/?"));
-    char *colon = strrchr(place, ':'), *end = NULL;
-    const uint64_t port = colon ? g_ascii_strtoull(colon + 1, &end, 10) : 0;
-    if (!colon || colon == place || port == 0 || port > UINT16_MAX || !end || *end)
-        return error_set(err, ERROR_INVALID_ARGUMENT, "missing host or port in migration URI: %s", uri);
-    *colon = '\0';
-    const size_t len = strlen(place);
-    ret_address->port = (unsigned)port;
-    ret_address->host =
-        place[0] == '[' && place[len - 1] == ']' ? g_strndup(place + 1, len - 2) : g_strdup(place);
-    return true;
+    return migrate_address_parse(uri, ret_address, err) &&
+           (ret_address->path || ret_address->port ||
+            error_set(err, ERROR_INVALID_ARGUMENT, "missing port in migration URI: %s", uri));
 }
 
 /* QEMU itself connects where it opens several connections, or has to know TLS. */
@@ -194,7 +218,12 @@ static bool qemu_connects(const MigrateParams *params)
     return params->flags & (VIR_MIGRATE_PARALLEL | VIR_MIGRATE_TLS | VIR_MIGRATE_POSTCOPY);
 }
 
-AWAITS static bool start_memory(Outgoing *out, const Address *to, int tunnel_fd, Error **err)
+static char *qemu_uri(const MigrateAddress *to)
+{
+    return g_strdup_printf(strchr(to->host, ':') ? "tcp:[%s]:%u" : "tcp:%s:%u", to->host, to->port);
+}
+
+AWAITS static bool start_memory(Outgoing *out, const MigrateAddress *to, int tunnel_fd, Error **err)
 {
     Qmp *qmp = vm_monitor(out->vm);
     AUTO_FD fd = -1;
@@ -202,10 +231,12 @@ AWAITS static bool start_memory(Outgoing *out, const Address *to, int tunnel_fd,
     if (tunnel_fd >= 0)
         return monitor_migrate_to_fd(qmp, tunnel_fd, 0, err);
     if (to->host && qemu_connects(&out->params)) {
-        const bool is_v6 = strchr(to->host, ':');
-        g_autofree char *uri = g_strdup_printf(is_v6 ? "tcp:[%s]:%u" : "tcp:%s:%u", to->host, to->port);
+        g_autofree char *uri = qemu_uri(to);
         return monitor_migrate_to_uri(qmp, uri, false, 0, err);
     }
+    if (out->params.flags & VIR_MIGRATE_PARALLEL)
+        return error_set(err, ERROR_ARGUMENT_UNSUPPORTED, "parallel connections go over TCP, not to '%s'",
+                         to->path);
     g_autofree char *port = g_strdup_printf("%u", to->port);
     const bool is_there = to->host ? socket_connect_tcp(to->host, port, CONNECT_MS, &fd, err)
                                    : socket_connect_unix(to->path, CONNECT_MS, &fd, err);
@@ -297,6 +328,10 @@ AWAITS static bool wait_until_moved(Outgoing *out, bool for_disks, MonitorJobSta
         }
         if (!for_disks && now.status == MONITOR_JOB_POSTCOPY && out->phase == MIGRATE_POSTCOPY)
             return true;
+        if (!for_disks && out->phase == MIGRATE_PERFORM)
+            migrate_converge_step(out, &now);
+        if (!out->vm->run)
+            continue;
         if (!for_disks && is_over(now.status))
             return now.status == MONITOR_JOB_COMPLETED ||
                    error_set(err, ERROR_OPERATION_FAILED, "migration out job: %s",
@@ -316,32 +351,53 @@ AWAITS static bool wait_until_moved(Outgoing *out, bool for_disks, MonitorJobSta
     }
 }
 
-AWAITS static bool add_tls(Outgoing *out, const char **ret_id, Error **err)
+AWAITS static bool resume(Outgoing *out, Error **err)
 {
-    const Config *config = out->vm->host->config;
+    g_auto(MigrateAddress) to = { 0 };
+    MonitorJobStatus status = MONITOR_JOB_NONE;
 
-    if (!(out->params.flags & VIR_MIGRATE_TLS))
-        return true;
-    if (!monitor_nbd_remove_tls(vm_monitor(out->vm), TLS_ID, 0, err) ||
-        !monitor_add_client_tls(vm_monitor(out->vm), TLS_ID, config->migrate_tls_x509_cert_dir, true, 0, err))
-        return error_prefix(err, "TLS of the migration with the certificates in '%s'",
-                            config->migrate_tls_x509_cert_dir);
-    *ret_id = TLS_ID;
-    return true;
+    if (!check_broken(out, err) || !find_address(out->params.uri, &to, err))
+        return false;
+    if (!to.host)
+        return error_set(err, ERROR_ARGUMENT_UNSUPPORTED, "post-copy goes over TCP");
+    job_set_phase(&out->job, "sending the rest of memory");
+    g_autofree char *uri = qemu_uri(&to);
+    return monitor_migrate_to_uri(vm_monitor(out->vm), uri, true, 0, err) &&
+           wait_until_moved(out, false, &status, err) && vm_require_monitor(out->vm, err);
 }
 
-AWAITS static bool start_disks(Outgoing *out, const MigrateCookie *cookie, const Address *to,
+/* What the destination has taken of our offers. */
+AWAITS static bool agree(Outgoing *out, const MigrateCookie *cookie, Error **err)
+{
+    MigrateParams *params = &out->params;
+
+    if (cookie->postcopy && migrate_converge_wants_postcopy(out->vm, params))
+        params->flags |= VIR_MIGRATE_POSTCOPY;
+    if (!(params->flags & VIR_MIGRATE_TLS) && cookie->tls) {
+        params->flags |= VIR_MIGRATE_TLS;
+        if (!params->tls_destination)
+            params->tls_destination = g_strdup(cookie->tls);
+        log_info("machine '%s' goes under TLS to '%s'", out->vm->name, params->tls_destination);
+    }
+    if (!(params->flags & VIR_MIGRATE_TLS) && out->vm->host->config->migrate_tls_force) {
+        error_set(err, ERROR_OPERATION_FAILED, "this host's machines migrate under TLS only");
+        return error_hint(err, "say --tls, or set migrate_tls_force = 0 in qemu.conf");
+    }
+    return !(params->flags & VIR_MIGRATE_TLS) || migrate_tls_to_connect(out->vm, err);
+}
+
+AWAITS static bool start_disks(Outgoing *out, const MigrateCookie *cookie, const MigrateAddress *to,
                                const char *tls_id, Error **err)
 {
     MonitorJobStatus status = MONITOR_JOB_NONE;
     const MigrateParams *params = &out->params;
-    g_auto(Address) disks_at = { 0 };
+    g_auto(MigrateAddress) disks_at = { 0 };
 
     if (!(params->flags & (VIR_MIGRATE_NON_SHARED_DISK | VIR_MIGRATE_NON_SHARED_INC)))
         return true;
     if (cookie->nbd_port == 0)
         return error_set(err, ERROR_INTERNAL, "the destination offers no place for disks");
-    if (params->disks_uri && !address_parse(params->disks_uri, &disks_at, err))
+    if (params->disks_uri && !migrate_address_parse(params->disks_uri, &disks_at, err))
         return false;
     const char *host = disks_at.host ? disks_at.host : to->host;
     if (!host)
@@ -355,22 +411,27 @@ AWAITS static bool start_disks(Outgoing *out, const MigrateCookie *cookie, const
 AWAITS static bool move_all(Outgoing *out, const MigrateCookie *cookie, int tunnel_fd, Error **err)
 {
     Vm *vm = out->vm;
-    g_auto(Address) to = { 0 };
-    const char *tls_id = NULL;
+    g_auto(MigrateAddress) to = { 0 };
     MonitorJobStatus status = MONITOR_JOB_NONE;
 
-    if ((tunnel_fd < 0 && !address_parse(out->params.uri, &to, err)) ||
+    if ((tunnel_fd < 0 && !find_address(out->params.uri, &to, err)) ||
         !migrate_note_phase(out, MIGRATE_PERFORM, err) || !vm_require_monitor(vm, err) ||
-        !add_tls(out, &tls_id, err))
+        !agree(out, cookie, err))
         return false;
+    const char *tls_id = out->params.flags & VIR_MIGRATE_TLS ? MIGRATE_TLS_ID : NULL;
     const char *tls_name = out->params.tls_destination ? out->params.tls_destination : to.host;
-    if (!migrate_tell_qemu(vm, &out->params, MIGRATE_AT_SOURCE, tls_id, tls_id ? tls_name : NULL, err) ||
+    MigrateParams told = out->params; /* borrows its texts */
+    migrate_converge_prepare(out, &told);
+    if (!migrate_tell_qemu(vm, &told, MIGRATE_AT_SOURCE, tls_id, tls_id ? tls_name : NULL, err) ||
         !start_disks(out, cookie, &to, tls_id, err))
         return false;
     if (!(out->params.flags & VIR_MIGRATE_LIVE) && vm->state == VM_STATE_RUNNING &&
         !vm_process_pause_cpus(vm, VIR_DOMAIN_PAUSED_MIGRATION, err))
         return false;
     job_set_phase(&out->job, "sending memory");
+    migrate_converge_begin(out);
+    if (!vm_require_monitor(vm, err))
+        return false;
     vm->run->pause_reason = VIR_DOMAIN_PAUSED_MIGRATION;
     vm->run->migration_state = MONITOR_JOB_NONE;
     if (!start_memory(out, &to, tunnel_fd, err) || !wait_until_moved(out, false, &status, err) ||
@@ -401,6 +462,7 @@ AWAITS static void take_back(Outgoing *out)
                 break;
         migrate_mirrors_abandon(vm);
         migrate_reset_qemu(vm);
+        migrate_converge_end(out);
         if (vm->run) {
             vm->run->must_run = out->was_running;
             vm->run->pause_reason = VIR_DOMAIN_PAUSED_UNKNOWN;
@@ -452,7 +514,8 @@ bool migrate_source_perform(Outgoing *out, const MigrateCookie *cookie, int tunn
     Vm *vm = out->vm;
     g_auto(MigrateCookie) reply = { 0 };
 
-    if (!check_state(vm, &out->params, err) || !make_persistent(out, &reply, err))
+    const bool is_resumed = out->params.flags & VIR_MIGRATE_POSTCOPY_RESUME;
+    if ((!is_resumed && !check_state(vm, &out->params, err)) || !make_persistent(out, &reply, err))
         return false;
     if (out->params.flags & VIR_MIGRATE_OFFLINE) {
         *ret_cookie = migrate_cookie_format(vm, vm->name, &reply);
@@ -460,8 +523,9 @@ bool migrate_source_perform(Outgoing *out, const MigrateCookie *cookie, int tunn
     }
     out->was_running = vm->state == VM_STATE_RUNNING;
     out->began_ms = (uint64_t)g_get_real_time() / 1000;
-    if (!move_all(out, cookie, tunnel_fd, err)) {
-        take_back(out);
+    if (is_resumed ? !resume(out, err) : !move_all(out, cookie, tunnel_fd, err)) {
+        if (!is_resumed || out->phase == MIGRATE_POSTCOPY) /* else there was nothing to take up again */
+            take_back(out);
         return false;
     }
     describe_end(out, &reply);
@@ -633,6 +697,13 @@ static void outgoing_leave(Outgoing *out, bool is_over)
     wait_queue_wake_all(&out->changed);
 }
 
+static void take_params(Outgoing *out, const MigrateParams *params)
+{
+    migrate_params_copy(params, &out->params);
+    if (out->params.bandwidth_mib == 0)
+        out->params.bandwidth_mib = out->vm->migration_mib_per_s;
+}
+
 AWAITS static bool outgoing_new(Vm *vm, const MigrateParams *params, const Caller *caller, Outgoing **ret_out,
                                 Error **err)
 {
@@ -642,7 +713,7 @@ AWAITS static bool outgoing_new(Vm *vm, const MigrateParams *params, const Calle
         return false;
     Outgoing *out = g_new0(Outgoing, 1);
     *out = (Outgoing){ .vm = vm, .job = job, .client_id = caller ? caller->client_id : 0 };
-    migrate_params_copy(params, &out->params);
+    take_params(out, params);
     wait_queue_init(&out->changed);
     vm->outgoing = out;
     const JobProgress nothing = { .type = VIR_DOMAIN_JOB_UNBOUNDED,
@@ -691,7 +762,7 @@ AWAITS static bool outgoing_go_on(Vm *vm, const MigrateParams *params, const Cal
     if (!outgoing_enter(vm, caller, ret_out, err))
         return false;
     migrate_params_clear(&(*ret_out)->params);
-    migrate_params_copy(params, &(*ret_out)->params);
+    take_params(*ret_out, params);
     return true;
 }
 

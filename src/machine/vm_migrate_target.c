@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/socket.h"
@@ -18,14 +19,17 @@
 #include "core/stream.h"
 #include "host/node.h"
 #include "machine/vm_block_chain.h"
+#include "machine/vm_define.h"
 #include "machine/vm_lease.h"
 #include "machine/vm_migrate_private.h"
 #include "machine/vm_moment.h"
+#include "machine/vm_state_files.h"
 #include "qemu/monitor_nbd.h"
+#include "storage/image_snapshot.h"
 
 #define POLL_MS 500
 #define LAST_BYTES_MS 60000
-#define TLS_ID "objlibvirt_migrate_tls0"
+#define PARCELS_MAX 4u /* of one client: it moves one machine after the other */
 
 struct Incoming {
     unsigned refs;
@@ -40,7 +44,10 @@ struct Incoming {
     VmStartSpec *spec; /* of the start */
     int state_fd;      /* of a tunnel: where QEMU reads; -1 */
     unsigned port, nbd_port;
-    bool own_port;
+    char *socket; /* in the place of a port: a link to QEMU's own; NULL */
+    bool own_port, is_linked;
+    char *tls_name; /* what the source will find in our certificate, if it offered TLS; NULL */
+    bool takes_postcopy;
     GPtrArray *made; /* paths of images */
     WaitQueue changed;
     bool is_prepared, is_over, succeeded;
@@ -69,6 +76,8 @@ static void incoming_unref(Incoming *in)
     g_ptr_array_unref(in->made);
     error_free(in->error);
     g_free(in->name);
+    g_free(in->tls_name);
+    g_free(in->socket);
     g_free(in);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Incoming, incoming_unref)
@@ -148,26 +157,16 @@ static bool choose_address(Incoming *in, char **ret_uri, Error **err)
     const char *uri = in->params.uri;
     const Config *config = in->host->config;
 
-    if (uri && g_str_has_prefix(uri, "unix:"))
-        return true;
-    if (uri && !g_str_has_prefix(uri, "tcp:"))
-        return error_set(err, ERROR_ARGUMENT_UNSUPPORTED, "unsupported scheme in migration URI %s", uri);
+    g_auto(MigrateAddress) asked = { 0 };
     g_autofree char *host = NULL;
     if (uri) {
-        const char *at = uri + strlen("tcp:");
-        at = g_str_has_prefix(at, "//") ? at + 2 : at;
-        host = g_strndup(at, strcspn(at, "/?"));
-        char *colon = strrchr(host, ':'), *bracket = strrchr(host, ']');
-        if (colon && (!bracket || colon > bracket)) {
-            char *end = NULL;
-            const uint64_t port = g_ascii_strtoull(colon + 1, &end, 10);
-            if (*end || port == 0 || port > UINT16_MAX)
-                return error_set(err, ERROR_INVALID_ARGUMENT, "bad port in migration URI %s", uri);
-            in->port = (unsigned)port;
+        if (!migrate_address_parse(uri, &asked, err))
+            return false;
+        in->port = asked.port;
+        in->socket = g_steal_pointer(&asked.path);
+        if (in->socket || in->port)
             return true;
-        }
-        if (!*host)
-            return error_set(err, ERROR_INVALID_ARGUMENT, "missing host in migration URI: %s", uri);
+        host = g_steal_pointer(&asked.host);
     } else {
         host = config->migration_host ? g_strdup(config->migration_host) : node_get_hostname();
         if (g_str_has_prefix(host, "localhost")) {
@@ -180,9 +179,27 @@ static bool choose_address(Incoming *in, char **ret_uri, Error **err)
     if (!take_port(in, "migration", &in->port, err))
         return false;
     in->own_port = true;
-    const bool is_bare_v6 = strchr(host, ':') && host[0] != '[';
+    const bool is_bare_v6 = strchr(host, ':');
     *ret_uri = g_strdup_printf(is_bare_v6 ? "tcp://[%s]:%u" : "tcp://%s:%u", host, in->port);
     return true;
+}
+
+/* QEMU makes sockets in its own folder only: where one was asked for there is a link to it. */
+AWAITS static bool listen_at_socket(Incoming *in, Error **err)
+{
+    g_autofree char *own = path_join(in->vm->run->lib_dir, "migrate.sock");
+    g_autofree char *uri = g_strconcat("unix:", own, NULL);
+    bool exists = false, is_block = false;
+
+    if (in->params.flags & VIR_MIGRATE_POSTCOPY_RESUME)
+        return error_set(err, ERROR_ARGUMENT_UNSUPPORTED, "post-copy goes over TCP");
+    if (!image_is_there(in->socket, &exists, &is_block, err))
+        return false;
+    if (exists)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' is there already", in->socket);
+    in->is_linked = file_symlink(own, in->socket, err);
+    return in->is_linked && vm_require_monitor(in->vm, err) &&
+           monitor_migrate_from_uri(vm_monitor(in->vm), uri, false, 0, err);
 }
 
 AWAITS static bool listen_for_state(Incoming *in, Error **err)
@@ -196,30 +213,59 @@ AWAITS static bool listen_for_state(Incoming *in, Error **err)
         fd_cleanup(&in->state_fd);
         return ok;
     }
-    if (in->params.uri && g_str_has_prefix(in->params.uri, "unix:"))
-        return error_set(err, ERROR_ARGUMENT_UNSUPPORTED,
-                         "a migration through a socket of the file system is not possible "
-                         "to this host");
+    if (in->socket)
+        return listen_at_socket(in, err);
     if (!address)
         address = access("/proc/net/if_inet6", R_OK) == 0 ? "::" : "0.0.0.0";
     g_autofree char *uri =
         g_strdup_printf(strchr(address, ':') ? "tcp:[%s]:%u" : "tcp:%s:%u", address, in->port);
-    return monitor_migrate_from_uri(qmp, uri, false, 0, err) || error_prefix(err, "listening at '%s'", uri);
+    return monitor_migrate_from_uri(qmp, uri, in->params.flags & VIR_MIGRATE_POSTCOPY_RESUME, 0, err) ||
+           error_prefix(err, "listening at '%s'", uri);
 }
 
 /* ---- the start ---- */
 
-AWAITS static bool add_tls(Incoming *in, const char **ret_id, Error **err)
+/* What the source asks for, or offers. */
+AWAITS static bool agree(Incoming *in, const char **ret_tls_id, Error **err)
 {
-    const Config *config = in->host->config;
+    MigrateParams *params = &in->params;
 
-    if (!(in->params.flags & VIR_MIGRATE_TLS))
+    if (params->flags & VIR_MIGRATE_TLS) {
+        if (!migrate_tls_to_listen(in->vm, err))
+            return false;
+    } else if ((in->tls_name = migrate_tls_take(in->vm, params, in->cookie.tls))) {
+        params->flags |= VIR_MIGRATE_TLS;
+    } else if (in->host->config->migrate_tls_force) {
+        error_set(err, ERROR_OPERATION_FAILED, "machines migrate to this host under TLS only");
+        return error_hint(err, "say --tls, or set migrate_tls_force = 0 in qemu.conf there");
+    }
+    *ret_tls_id = params->flags & VIR_MIGRATE_TLS ? MIGRATE_TLS_ID : NULL;
+    if (!vm_require_monitor(in->vm, err))
+        return false;
+    if (in->cookie.postcopy && !(params->flags & VIR_MIGRATE_POSTCOPY)) {
+        const char *const on[] = { "postcopy-ram", NULL };
+        in->takes_postcopy = monitor_set_migration_capabilities(vm_monitor(in->vm), on, 0, NULL);
+        params->flags |= in->takes_postcopy ? VIR_MIGRATE_POSTCOPY : 0;
+    }
+    return vm_require_monitor(in->vm, err);
+}
+
+/* As the client says; 0: any. */
+static bool choose_disks_port(Incoming *in, Error **err)
+{
+    g_auto(MigrateAddress) asked = { 0 };
+
+    in->nbd_port = (unsigned)in->params.disks_port;
+    if (!in->params.disks_uri)
         return true;
-    *ret_id = TLS_ID;
-    return monitor_nbd_add_tls(vm_monitor(in->vm), TLS_ID, config->migrate_tls_x509_cert_dir,
-                               config->migrate_tls_x509_verify, 0, err) ||
-           error_prefix(err, "TLS of the migration with the certificates in '%s'",
-                        config->migrate_tls_x509_cert_dir);
+    if (!migrate_address_parse(in->params.disks_uri, &asked, err))
+        return false;
+    if (asked.path)
+        return error_set(err, ERROR_ARGUMENT_UNSUPPORTED, "disks are copied over TCP: not to '%s'",
+                         in->params.disks_uri);
+    in->nbd_port = asked.port ? asked.port : in->nbd_port;
+    in->params.disks_port = (int32_t)in->nbd_port; /* not ours to give back */
+    return true;
 }
 
 AWAITS static bool open_doors(Incoming *in, Error **err)
@@ -227,11 +273,12 @@ AWAITS static bool open_doors(Incoming *in, Error **err)
     const char *tls_id = NULL;
     const bool has_disks = in->cookie.has_disks && in->cookie.disks;
 
-    if (!add_tls(in, &tls_id, err) ||
+    if (!agree(in, &tls_id, err) ||
         !migrate_tell_qemu(in->vm, &in->params, MIGRATE_AT_TARGET, tls_id, NULL, err))
         return false;
     if (has_disks) {
-        in->nbd_port = (unsigned)in->params.disks_port;
+        if (!choose_disks_port(in, err))
+            return false;
         if (!in->nbd_port) {
             if (!take_port(in, "migration of disks", &in->nbd_port, err))
                 return false;
@@ -358,6 +405,10 @@ static void incoming_fiber(void *arg)
 
     job_adopt(&in->job, fiber_current());
     in->succeeded = start(in, &in->error);
+    fiber_shield_begin();
+    if (in->is_linked && !file_remove(in->socket, NULL))
+        log_warning("the link '%s' of a migration is left", in->socket);
+    fiber_shield_end();
     if (in->own_port)
         port_pool_release(in->host->ports, in->port);
     if (!in->succeeded) {
@@ -369,6 +420,63 @@ static void incoming_fiber(void *arg)
     if (!in->succeeded) /* else who asked to finish has things left to do, with the job */
         job_end(&in->job);
     wait_queue_wake_all(&in->changed);
+}
+
+/* ---- after a link that broke ---- */
+
+/* The guest runs here already: there is nothing to take back, only a call to wait for. */
+static void resume_fiber(void *arg)
+{
+    g_autoptr(Incoming) in = arg;
+    g_autoptr(Vm) vm = vm_ref(in->vm);
+
+    job_adopt(&in->job, fiber_current());
+    in->succeeded = wait_for_word(in, &in->error);
+    if (in->own_port)
+        port_pool_release(in->host->ports, in->port);
+    vm->incoming = NULL;
+    in->is_over = true;
+    if (!in->succeeded)
+        job_end(&in->job);
+    wait_queue_wake_all(&in->changed);
+}
+
+AWAITS static bool listen_again(Incoming *in, Error **err)
+{
+    g_auto(MonitorMigration) now = { 0 };
+
+    if (!vm_require_monitor(in->vm, err) || !monitor_query_migration(vm_monitor(in->vm), 0, &now, err))
+        return false;
+    if (now.status != MONITOR_JOB_BROKEN || in->vm->incoming)
+        return error_set(err, ERROR_INVALID_STATE,
+                         "the post-copy migration of domain '%s' is not interrupted", in->name);
+    return listen_for_state(in, err) && vm_require_monitor(in->vm, err);
+}
+
+AWAITS static bool prepare_resume(Incoming *in, const Caller *caller, char **ret_uri, Error **err)
+{
+    Object *found = NULL;
+
+    if (!object_check_identity(vm_registry(in->host), in->def->name, &in->def->uuid, &found, err))
+        return false;
+    if (!found || !object_is_active(found))
+        return error_set(err, ERROR_INVALID_STATE, "domain '%s' does not run here", in->name);
+    if (!job_begin(found, JOB_MIGRATION_IN, caller, &in->job, err))
+        return false;
+    in->vm = vm_ref((Vm *)found);
+    const bool ok = choose_address(in, ret_uri, err) && listen_again(in, err);
+    if (ok && fiber_spawn("resumed migration", resume_fiber, incoming_ref(in))) {
+        in->vm->incoming = in;
+        in->is_prepared = true;
+        return true;
+    }
+    if (in->own_port)
+        port_pool_release(in->host->ports, in->port);
+    job_end(&in->job);
+    if (!ok)
+        return false;
+    incoming_unref(in); /* the fiber's */
+    return error_set(err, ERROR_BUSY, "there is too much under way for a migration");
 }
 
 /* ---- the calls ---- */
@@ -443,6 +551,61 @@ static void wake(Incoming *in)
         wait_queue_wake_all(&in->vm->run->changed);
 }
 
+/* ---- of machines that are off ---- */
+
+/* Files of a machine whose definition comes later: drivers hand the cookie of begin to prepare only. */
+typedef struct Parcel {
+    uint64_t client_id;
+    Uuid uuid;
+    Json *files;
+} Parcel;
+
+static void parcel_free(void *data)
+{
+    Parcel *parcel = data;
+
+    json_decref(parcel->files);
+    g_free(parcel);
+}
+
+/* @uuid NULL: all of the client's. Owned: the files of the last one, NULL: none. */
+static Json *parcels_take(Host *host, uint64_t client_id, const Uuid *uuid)
+{
+    GPtrArray *parcels = host->machines->parcels;
+    Json *files = NULL;
+
+    for (guint i = parcels ? parcels->len : 0; i-- > 0;) {
+        Parcel *parcel = g_ptr_array_index(parcels, i);
+        if (parcel->client_id != client_id || (uuid && !uuid_equal(&parcel->uuid, uuid)))
+            continue;
+        json_decref(files);
+        files = g_steal_pointer(&parcel->files);
+        g_ptr_array_remove_index(parcels, i);
+    }
+    return files;
+}
+
+static bool parcel_keep(Incoming *in, Error **err)
+{
+    MachineRoom *room = in->host->machines;
+    unsigned n = 0;
+
+    json_decref(parcels_take(in->host, in->client_id, &in->def->uuid));
+    if (!in->cookie.files)
+        return true;
+    if (!room->parcels)
+        room->parcels = g_ptr_array_new_with_free_func(parcel_free);
+    for (guint i = 0; i < room->parcels->len; i++)
+        n += ((const Parcel *)g_ptr_array_index(room->parcels, i))->client_id == in->client_id;
+    if (n >= PARCELS_MAX)
+        return error_set(err, ERROR_BUSY, "%u migrations of machines that are off are under way already", n);
+    Parcel *parcel = g_new0(Parcel, 1);
+    *parcel = (Parcel){ .client_id = in->client_id, .uuid = in->def->uuid };
+    parcel->files = g_steal_pointer(&in->cookie.files);
+    g_ptr_array_add(room->parcels, parcel);
+    return true;
+}
+
 /* Nothing but the definition will come. Clients insist on an address all the same. */
 static bool prepare_offline(Incoming *in, char **ret_uri, Error **err)
 {
@@ -452,6 +615,8 @@ static bool prepare_offline(Incoming *in, char **ret_uri, Error **err)
         return false;
     if (found && object_is_active(found))
         return error_set(err, ERROR_INVALID_STATE, "domain '%s' is already active", in->name);
+    if (!parcel_keep(in, err))
+        return false;
     if (!choose_address(in, ret_uri, err))
         return false;
     if (in->own_port)
@@ -471,10 +636,12 @@ bool vm_migrate_prepare(Host *host, const MigrateParams *params, const MigrateBy
         !read_definition(host, params, &def, err))
         return false;
     g_autoptr(Incoming) in = incoming_new(host, params, g_steal_pointer(&def), caller);
-    if (params->flags & VIR_MIGRATE_OFFLINE)
-        return prepare_offline(in, ret_uri, err);
     in->cookie = cookie;
     cookie = (MigrateCookie){ 0 };
+    if (params->flags & VIR_MIGRATE_OFFLINE)
+        return prepare_offline(in, ret_uri, err);
+    if (params->flags & VIR_MIGRATE_POSTCOPY_RESUME)
+        return prepare_resume(in, caller, ret_uri, err);
     Stream *stream = NULL;
     if (ret_stream ? !make_tunnel(in, &stream, err) : !choose_address(in, &uri, err))
         return false;
@@ -488,7 +655,11 @@ bool vm_migrate_prepare(Host *host, const MigrateParams *params, const MigrateBy
             stream_close(stream, false);
         return false;
     }
-    MigrateCookie reply = { .has_caps = true, .nbd_port = in->nbd_port, .has_disks = in->nbd_port > 0 };
+    MigrateCookie reply = { .has_caps = true,
+                            .nbd_port = in->nbd_port,
+                            .has_disks = in->nbd_port > 0,
+                            .tls = in->tls_name,
+                            .postcopy = in->takes_postcopy };
     for (unsigned i = 0; i < MIGRATE_CAP_COUNT; i++)
         if (migrate_caps[i].side == MIGRATE_AT_TARGET)
             reply.auto_caps |= 1u << i;
@@ -535,11 +706,19 @@ AWAITS static Vm *finish_offline(Host *host, const MigrateParams *params, const 
         !object_acquire(vm_registry(host), def->name, &def->uuid, JOB_MIGRATION_IN, caller, &job, err))
         return NULL;
     Vm *vm = (Vm *)job.object;
+    const bool was_there = vm->config != NULL;
+    AUTO_JSON files = parcels_take(host, caller ? caller->client_id : 0, &vm->uuid);
     if (!keep_definition(vm, wanted.xml, err)) {
         object_release_embryo(&vm->object);
         return NULL;
     }
-    return vm_ref(vm);
+    if (!files || vm_write_state_files_held(vm, files, err))
+        return vm_ref(vm);
+    fiber_shield_begin();
+    if (!was_there && !vm_undefine_held(vm, VIR_DOMAIN_UNDEFINE_NVRAM | VIR_DOMAIN_UNDEFINE_TPM, NULL, NULL))
+        log_error("machine '%s' stays defined without its firmware variables and TPM state", vm->name);
+    fiber_shield_end();
+    return NULL;
 }
 
 static char *format_end(const Incoming *in, MigrateCookie *cookie)
@@ -569,6 +748,12 @@ AWAITS static bool wait_for_rest(Incoming *in, Error **err)
         g_autoptr(Error) why = NULL;
         if (!vm_require_monitor(in->vm, err) || !monitor_query_migration(vm_monitor(in->vm), 0, &now, err))
             return false;
+        if (now.status == MONITOR_JOB_BROKEN) {
+            vm_set_state(in->vm, VM_STATE_RUNNING, VIR_DOMAIN_RUNNING_POSTCOPY_FAILED);
+            error_set(err, ERROR_OPERATION_FAILED, "the link to the source of domain '%s' is broken",
+                      in->name);
+            return error_hint(err, "'virsh migrate --postcopy-resume' at the source takes it up again");
+        }
         if (now.status != MONITOR_JOB_POSTCOPY && now.status != MONITOR_JOB_ACTIVE) {
             migrate_reset_qemu(in->vm);
             if (now.status == MONITOR_JOB_COMPLETED)
@@ -616,8 +801,10 @@ Vm *vm_migrate_finish(Host *host, const MigrateParams *params, const MigrateByte
     g_auto(Job) job = in->job;
     job_adopt(&job, fiber_current());
     in->job = (Job){ 0 };
-    if ((in->params.flags & VIR_MIGRATE_POSTCOPY) && !wait_for_rest(in, err))
+    if ((in->params.flags & (VIR_MIGRATE_POSTCOPY | VIR_MIGRATE_POSTCOPY_RESUME)) && !wait_for_rest(in, err))
         return NULL;
+    if (in->params.flags & VIR_MIGRATE_POSTCOPY_RESUME)
+        vm_set_state(vm, VM_STATE_RUNNING, VIR_DOMAIN_RUNNING_MIGRATED);
     *ret_cookie = format_end(in, &cookie);
     const bool is_kept =
         !(params->flags & VIR_MIGRATE_PERSIST_DEST) || keep_definition(vm, cookie.domain_xml, err);
@@ -636,6 +823,7 @@ void vm_migrate_client_gone(Host *host, uint64_t client_id)
 {
     Vm *vm = NULL;
 
+    json_decref(parcels_take(host, client_id, NULL));
     for (RegistryIter iter = registry_iter(vm_registry(host)); (vm = (Vm *)registry_next(&iter));) {
         if (vm->incoming && vm->incoming->client_id == client_id && !vm->incoming->is_told) {
             vm->incoming->client_left = true;

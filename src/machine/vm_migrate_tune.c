@@ -12,7 +12,7 @@
 
 /* ---- settings, which QEMU keeps ---- */
 
-AWAITS static bool set_number(Vm *vm, const char *name, uint64_t value, Error **err)
+bool migrate_set_number(Vm *vm, const char *name, uint64_t value, Error **err)
 {
     Json *parameters = json_object(), *none = json_object();
 
@@ -33,7 +33,10 @@ AWAITS static bool get_number(Vm *vm, const char *name, uint64_t *ret_value, Err
 
 bool vm_migrate_set_downtime(Vm *vm, uint64_t downtime_ms, Error **err)
 {
-    return vm_require_monitor(vm, err) && set_number(vm, "downtime-limit", downtime_ms, err);
+    if (!vm_require_monitor(vm, err) || !migrate_set_number(vm, "downtime-limit", downtime_ms, err))
+        return false;
+    vm->migration_has_downtime = true;
+    return true;
 }
 
 bool vm_migrate_get_downtime(Vm *vm, uint64_t *ret_downtime_ms, Error **err)
@@ -48,7 +51,8 @@ bool vm_migrate_set_speed(Vm *vm, uint64_t mib_per_s, bool postcopy, Error **err
                          (unsigned long long)(INT64_MAX / MIB + 1));
     if (postcopy || vm_is_running(vm)) {
         if (!vm_require_monitor(vm, err) ||
-            !set_number(vm, postcopy ? "max-postcopy-bandwidth" : "max-bandwidth", mib_per_s * MIB, err))
+            !migrate_set_number(vm, postcopy ? "max-postcopy-bandwidth" : "max-bandwidth", mib_per_s * MIB,
+                                err))
             return false;
     }
     if (!postcopy)
@@ -70,7 +74,7 @@ bool vm_migrate_get_speed(Vm *vm, bool postcopy, uint64_t *ret_mib_per_s, Error 
 
 bool vm_migrate_set_cache(Vm *vm, uint64_t bytes, Error **err)
 {
-    return vm_require_monitor(vm, err) && set_number(vm, "xbzrle-cache-size", bytes, err);
+    return vm_require_monitor(vm, err) && migrate_set_number(vm, "xbzrle-cache-size", bytes, err);
 }
 
 bool vm_migrate_get_cache(Vm *vm, uint64_t *ret_bytes, Error **err)
@@ -103,6 +107,15 @@ bool vm_migrate_start_postcopy(Vm *vm, Error **err)
     return false;
 }
 
+bool vm_migrate_interrupt(Vm *vm, Error **err)
+{
+    const Outgoing *out = vm->outgoing;
+
+    if (!out || out->phase != MIGRATE_POSTCOPY)
+        return error_set(err, ERROR_INVALID_STATE, "current job is not outgoing migration in post-copy mode");
+    return vm_require_monitor(vm, err) && monitor_migrate_interrupt(vm_monitor(vm), 0, err);
+}
+
 bool vm_migrate_pause(Vm *vm, bool *ret_is_migrating, Error **err)
 {
     const Outgoing *out = vm->outgoing;
@@ -110,18 +123,6 @@ bool vm_migrate_pause(Vm *vm, bool *ret_is_migrating, Error **err)
     *ret_is_migrating = out && out->phase == MIGRATE_PERFORM;
     return !*ret_is_migrating || vm->state != VM_STATE_RUNNING ||
            (vm_require_monitor(vm, err) && vm_process_pause_cpus(vm, VIR_DOMAIN_PAUSED_MIGRATION, err));
-}
-
-bool vm_migrate_check_abort(const Vm *vm, Error **err)
-{
-    const Outgoing *out = vm->outgoing;
-
-    if (out && out->phase == MIGRATE_POSTCOPY)
-        return error_set(err, ERROR_INVALID_STATE, "cannot abort migration in post-copy mode");
-    if (out && out->phase == MIGRATE_DONE)
-        return error_set(err, ERROR_INVALID_STATE,
-                         "the destination of the migration of domain '%s' decides now", vm->name);
-    return true;
 }
 
 /* ---- after a restart ---- */

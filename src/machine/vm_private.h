@@ -61,6 +61,7 @@ struct MachineRoom {
     unsigned n_recovering;    /* machines whose snapshots vm_snapshot_recover() tries to settle */
     WaitQueue recovered;      /* woken when there is one less */
     GPtrArray *memories;      /* KeptMemory that clients hold (vm_memory_clone.c); NULL: none yet */
+    GPtrArray *parcels;       /* what offline migrations bring along (vm_migrate_target.c); NULL: none yet */
 };
 
 /* A network has started: machines that run on it are plugged in again (vm_networks.c). */
@@ -176,6 +177,8 @@ typedef struct VmRun {
     KeptMemory *kept_memory;  /* of this machine, which has stood still since (vm_memory_clone.h); NULL */
     /* What numad advised (vm_numad.c); NULL: it was not asked. */
     CpuSet *numad_nodes, *numad_cpus;
+    char *ending;      /* how its process ended; NULL: not yet, or not known */
+    bool ended_by_oom; /* ... the kernel ended it, for want of memory */
 } VmRun;
 
 /* What events make us do in the background. A guest decides how often they come: of each kind one fiber at
@@ -210,6 +213,7 @@ struct Vm {
     struct Outgoing *outgoing;    /* a migration to another host, of the fiber that keeps it; NULL */
     struct Incoming *incoming;    /* and from there */
     uint64_t migration_mib_per_s; /* as a client has set it; 0: no limit */
+    bool migration_has_downtime;  /* a client has said how long its guest may stand still */
 };
 static inline Registry *vm_registry(const Host *host)
 {

@@ -213,8 +213,12 @@ bool vm_write_state_files(Vm *vm, const Json *files, const Caller *caller, Error
 {
     g_auto(Job) held = { 0 };
 
-    if (!job_begin(&vm->object, JOB_MODIFY, caller, &held, err) || !object_require_listed(&vm->object, err))
-        return false;
+    return job_begin(&vm->object, JOB_MODIFY, caller, &held, err) &&
+           object_require_listed(&vm->object, err) && vm_write_state_files_held(vm, files, err);
+}
+
+bool vm_write_state_files_held(Vm *vm, const Json *files, Error **err)
+{
     if (vm->live || !vm->config)
         return error_set(err, ERROR_INVALID_STATE, "machine '%s' %s", vm->name,
                          vm->live ? "is running" : "is not defined");

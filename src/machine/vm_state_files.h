@@ -12,3 +12,5 @@ AWAITS MUST_CHECK bool vm_read_state_files(Vm *vm, Json **ret_files, Error **err
 /* Replaces them; what the list does not have stays as it is. ERROR_INVALID_STATE: the machine runs, or is not
  * defined. ERROR_INVALID_ARGUMENT: a file that this machine has no place for. */
 AWAITS MUST_CHECK bool vm_write_state_files(Vm *vm, const Json *files, const Caller *caller, Error **err);
+/* The same by who holds the machine's job. */
+AWAITS MUST_CHECK bool vm_write_state_files_held(Vm *vm, const Json *files, Error **err);

@@ -3,6 +3,7 @@
 #include "core/job.h"
 #include "machine/vm_backup.h"
 #include "machine/vm_life.h"
+#include "machine/vm_migrate.h"
 #include "rpc/convert.h"
 #include "rpc/handlers.h"
 #include "wire/wire_enums.h"
@@ -132,7 +133,10 @@ RPC_VM_HANDLER(domain_abort_job)
 
 RPC_VM_HANDLER(domain_abort_job_flags)
 {
-    return rpc_check_flags(call, args->flags, 0, err) && vm_abort_job(vm, rpc_caller(call), err);
+    if (!rpc_check_flags(call, args->flags, VIR_DOMAIN_ABORT_JOB_POSTCOPY, err))
+        return false;
+    return args->flags & VIR_DOMAIN_ABORT_JOB_POSTCOPY ? vm_migrate_interrupt(vm, err)
+                                                       : vm_abort_job(vm, rpc_caller(call), err);
 }
 
 const RpcEntry rpc_entries_life[] = {

@@ -201,6 +201,19 @@ void wire_tls_identity_unref(WireTlsIdentity *identity)
     g_free(identity);
 }
 
+bool wire_tls_certificate_is_for(const char *pem, size_t len, const char *host)
+{
+    const gnutls_datum_t data = { .data = (unsigned char *)pem, .size = (unsigned)len };
+    gnutls_x509_crt_t cert;
+
+    if (gnutls_x509_crt_init(&cert) < 0)
+        return false;
+    const bool is_for = gnutls_x509_crt_import(cert, &data, GNUTLS_X509_FMT_PEM) == 0 &&
+                        gnutls_x509_crt_check_hostname(cert, host) != 0;
+    gnutls_x509_crt_deinit(cert);
+    return is_for;
+}
+
 time_t wire_tls_identity_expires(const WireTlsIdentity *identity)
 {
     return identity->expires;

@@ -34,6 +34,8 @@ WireTlsIdentity *wire_tls_identity_ref(WireTlsIdentity *identity);
 void wire_tls_identity_unref(WireTlsIdentity *identity);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(WireTlsIdentity, wire_tls_identity_unref)
 /* The end of our own certificate; 0: there is none. */
+/* The name or address that a client checks stands in the certificate @pem. */
+bool wire_tls_certificate_is_for(const char *pem, size_t len, const char *host);
 time_t wire_tls_identity_expires(const WireTlsIdentity *identity);
 
 typedef struct WireTlsSpec {

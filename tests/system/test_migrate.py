@@ -134,6 +134,8 @@ def test_ways(host):
             there(far, host)
             move(far, host, "--unsafe", *options)
             there(host, far)
+        contains(host.daemon.log.read_text(), "'tiny' goes under TLS to 'far'")  # whose certificate is for that name
+        check("under TLS" not in far.daemon.log.read_text(), "the near host's certificate is not for itself")
         move(host, far, "--unsafe", "--tls", "--tls-destination", "far")
         there(far, host)
         move(far, host, "--unsafe")

@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
+import contextlib
 import os
 import pathlib
 import subprocess
@@ -10,18 +11,23 @@ from lodgetest.host import Skip, check, contains, equal, qemus, run, signal, wai
 from lodgetest.pair import far_host
 from lodgetest.runner import mark
 from test_migrate import LODGED, check_pattern, disk, move, place, there
+from test_migrate_options import busy
 
 USERFAULT = pathlib.Path("/proc/sys/vm/unprivileged_userfaultfd")
 
 
 @mark(only="lodged", reason=LODGED, requires=["slow"], timeout=1500)
 def test_rounds(host):
-    """A guest counts and writes to its disk while it goes there and back: no count is lost, and nothing is left."""
-    rounds = int(os.environ.get("LODGE_TEST_ROUNDS", "25"))
+    """A guest counts and writes patterns to its disk and its memory while it goes there and back: no count is lost, no byte
+    is wrong, and nothing is left."""
+    rounds = int(os.environ.get("LODGE_TEST_ROUNDS", "50"))
     with far_host(host) as far:
         host.start_demo()
         console = host.booted("demo")
         console.command("i=0; while :; do i=$((i+1)); echo $i > /disk/count; echo $i > /count; done &")
+        console.command("while :; do dd if=/dev/urandom of=/pattern bs=64k count=4 2>/dev/null; cp /pattern /disk/pattern; sync; "
+                        "echo 1 > /proc/sys/vm/drop_caches; cmp /pattern /disk/pattern || echo wrong >> /wrong; "
+                        "echo . >> /compared; done &")
         console.close()
         ways = ([], ["--p2p"], ["--parallel"], ["--p2p", "--tunnelled"], ["--auto-converge"])
         last = 0
@@ -41,6 +47,25 @@ def test_rounds(host):
             check(count >= last, f"the count went back from {last} to {count}")
             last = count
             console.close()
+        console = host.booted("demo")
+        said = console.command("ls /wrong; echo compared=$(wc -l < /compared)")
+        console.close()
+        check("No such file" in said, f"bytes are wrong: {said}")
+        check("compared=0" not in said, "nothing was compared")
+
+
+@mark(only="lodged", reason=LODGED, requires=["slow"], timeout=600)
+def test_copied_disks_and_libvirtd(host):
+    """Disks go along there and back between both kinds of daemons."""
+    with far_host(host, "libvirtd", shared=False) as far:
+        host.define(host.guests.empty("tiny", devices=disk(host, far, on_far=True))).create()
+        for options in ([], ["--p2p"]):
+            for source, target in ((host, far), (far, host)):
+                move(source, target, "--copy-storage-all", "--persistent", *options, timeout=120)
+                there(target, source)
+        host.ok("destroy", "tiny")
+        check_pattern(host.path("var/lib/libvirt/images/data.qcow2"))
+        check_pattern(far.path("images/data.qcow2"))
 
 
 @mark(only="lodged", reason=LODGED, requires=["slow"], timeout=600)
@@ -62,27 +87,53 @@ def test_link(host):
         there(far, host)
 
 
-@mark(only="lodged", reason=LODGED, requires=["slow"], timeout=300)
-def test_postcopy(host):
-    """The guest goes on there while its memory follows."""
+@contextlib.contextmanager
+def userfault():
+    """QEMU's user may serve faults of the guest's pages."""
     before = USERFAULT.read_text() if USERFAULT.exists() else None
     if before is None:
         raise Skip("this kernel has no userfaultfd")
     try:
         USERFAULT.write_text("1")
-        with far_host(host) as far:
-            host.start_demo()
-            host.booted("demo").close()
-            words = ["virsh", "-c", host.daemon.uri, "migrate", "--live", "--unsafe", "--postcopy", "--bandwidth", "1", "demo",
-                     far.daemon.uri, place(far)]
-            with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as client:
-                wait_until(lambda: host.virsh("migrate-postcopy", "demo").code == 0, "it is switched", 60)
-                said = client.communicate(timeout=200)[0]
-            equal(client.returncode, 0, said)
-            there(far, host, "demo")
-            far.booted("demo").command("echo alive")
+        yield
     finally:
         USERFAULT.write_text(before)
+
+
+@mark(only="lodged", reason=LODGED, requires=["slow"], timeout=300)
+def test_postcopy(host):
+    """The guest goes on there while its memory follows; so it does when the connection is broken off meanwhile, and taken
+    up again."""
+    with userfault(), far_host(host) as far:
+        host.start_demo()
+        host.booted("demo").close()
+        host.ok("migrate", "--live", "--unsafe", "--postcopy", "--bandwidth", "1", "--timeout", "2", "--timeout-postcopy", "demo",
+                far.daemon.uri, place(far), timeout=200)
+        there(far, host, "demo")
+        far.booted("demo").command("echo alive")
+        back = ["virsh", "-c", far.daemon.uri, "migrate", "--live", "--unsafe", "--postcopy", "--bandwidth", "1",
+                "--postcopy-bandwidth", "1", "demo", host.daemon.uri, place(host)]
+        with subprocess.Popen(back, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as client:
+            wait_until(lambda: far.virsh("migrate-postcopy", "demo").code == 0, "it is switched", 60)
+            contains(far.virsh("domjobabort", "demo").err, "cannot be aborted")
+            wait_until(lambda: far.virsh("domjobabort", "--postcopy", "demo").code == 0, "it is broken off", 60)
+            contains(client.communicate(timeout=60)[0], "is broken")
+        contains(far.ok("domstate", "demo", "--reason"), "post-copy failed")
+        contains(host.ok("domstate", "demo", "--reason"), "running")
+        contains(host.virsh("migrate", "--live", "--unsafe", "demo", far.daemon.uri, place(far)).err, "cannot")
+        far.ok("migrate", "--live", "--unsafe", "--postcopy", "--postcopy-resume", "demo", host.daemon.uri, place(host), timeout=200)
+        there(host, far, "demo")
+        host.booted("demo").command("echo alive")
+
+
+@mark(only="lodged", reason=LODGED, requires=["slow"], timeout=300)
+def test_policy(host):
+    """By the host's policy a guest that writes as fast as the link carries goes on there first, or is slowed down."""
+    with userfault(), far_host(host, qemu_conf='migration_converge = "postcopy"\nmigration_downtime_max = 300\n') as far:
+        busy(host)
+        move(host, far, "--unsafe", "--bandwidth", "1", timeout=120)
+        there(far, host)
+        contains(host.daemon.log.read_text(), "the rest of its memory follows it")
 
 
 @mark(only="lodged", reason=LODGED, requires=["slow"], timeout=300)

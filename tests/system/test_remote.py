@@ -211,7 +211,7 @@ def test_a_list_takes_few_round_trips(host):
     host.ok("start", "m7")
     host.ok("suspend", "m7")
     log = host.path("client.log")
-    for command, calls in ((["list", "--all"], 2), (["domstats"], 1)):
+    for command, calls in ((["list", "--all"], 2), (["list", "--all", "--wide", "--title", "--managed-save"], 3), (["domstats"], 1)):
         log.unlink(missing_ok=True)
         out = host.lodge_ok("-l", log, "-d", "0", *command)
         made = [line for line in log.read_text().splitlines() if ": call " in line]

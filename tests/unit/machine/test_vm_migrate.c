@@ -61,6 +61,82 @@ TEST_FIBER(cookies_that_are_wrong_are_refused)
     }
 }
 
+TEST_FIBER(what_lodged_tell_each_other_comes_back)
+{
+    g_auto(MigrateCookie) cookie = { 0 };
+    g_autoptr(Error) err = NULL;
+
+    check(parse("<qemu-migration><lodge-terms postcopy='yes' tls='far&amp;away'/>"
+                "<lodge-files>[{&quot;role&quot;: &quot;tpm&quot;}]</lodge-files></qemu-migration>",
+                &cookie, &err));
+    check(cookie.postcopy);
+    check_str(cookie.tls, "far&away");
+    check_eq(json_array_size(cookie.files), 1);
+    check(!parse("<qemu-migration><lodge-files>[</lodge-files></qemu-migration>", &cookie, &err));
+}
+
+TEST_FIBER(addresses_are_read)
+{
+    static const struct {
+        const char *uri, *host, *path;
+        unsigned port;
+    } cases[] = {
+        { "tcp://far:77", "far", NULL, 77 },           { "tcp:far:77", "far", NULL, 77 },
+        { "tcp://[fe80::1]:77", "fe80::1", NULL, 77 }, { "tcp://[fe80::1]", "fe80::1", NULL, 0 },
+        { "tcp://far/?x=y", "far", NULL, 0 },          { "unix:///run/a", NULL, "/run/a", 0 },
+        { "unix:/run/a", NULL, "/run/a", 0 },
+    };
+    static const char *const wrong[] = { "tcp://",   "tcp://far:0", "tcp://far:65536", "tcp://far:",
+                                         "tcp://:7", "unix:a",      "exec:rm",         "rdma://far:7" };
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_auto(MigrateAddress) address = { 0 };
+        check_case(cases[i].uri);
+        check(migrate_address_parse(cases[i].uri, &address, NULL));
+        check(g_strcmp0(address.host, cases[i].host) == 0 && g_strcmp0(address.path, cases[i].path) == 0);
+        check_eq(address.port, cases[i].port);
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(wrong); i++) {
+        g_auto(MigrateAddress) address = { 0 };
+        check_case(wrong[i]);
+        check(!migrate_address_parse(wrong[i], &address, NULL));
+    }
+}
+
+/* A guest that changes @dirty_mib in each round, over a link of 100 MiB/s: what is done last. */
+static ConvergeStep judge_rounds(const ConvergePolicy *policy, double dirty_mib, unsigned rounds,
+                                 Converge *converge)
+{
+    ConvergeStep last = CONVERGE_WAIT;
+    double left = 1000;
+
+    *converge = (Converge){ .downtime_ms = 300 };
+    for (unsigned round = 1; round <= rounds; round++, left = MIN(left, dirty_mib)) {
+        const MonitorMigration now = { .status = MONITOR_JOB_ACTIVE,
+                                       .dirty_sync_count = round,
+                                       .ram_remaining = (uint64_t)(left * (1 << 20)),
+                                       .mbps = 100 * 8.388608 };
+        const ConvergeStep step = migrate_converge_judge(converge, policy, &now);
+        last = step != CONVERGE_WAIT ? step : last;
+    }
+    return last;
+}
+
+TEST(a_migration_that_does_not_end_is_helped)
+{
+    const ConvergePolicy all = { .downtime_max_ms = 1000, .may_slow_down = true, .may_postcopy = true };
+    const ConvergePolicy slow = { .downtime_max_ms = 1000, .may_slow_down = true };
+    const ConvergePolicy none = { 0 };
+    Converge converge;
+
+    check_eq(judge_rounds(&all, 50, 5, &converge), CONVERGE_MORE_DOWNTIME);
+    check(converge.downtime_ms >= 600 && converge.downtime_ms <= 1000);
+    check_eq(judge_rounds(&all, 500, 10, &converge), CONVERGE_POSTCOPY);
+    check_eq(judge_rounds(&none, 500, 10, &converge), CONVERGE_WAIT);
+    /* When it is slow already, the rest is to go within what the guest may stand still at all. */
+    check_eq(judge_rounds(&slow, 500, 10, &converge), CONVERGE_MORE_DOWNTIME);
+    check(converge.is_slowed && converge.downtime_ms == 1000);
+}
+
 TEST_FIBER(parameters_come_back_as_they_went)
 {
     g_autoptr(Params) params = params_new();
