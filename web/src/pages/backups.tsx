@@ -7,7 +7,6 @@ import type { List, Machine } from "../lib/model";
 import { go, href } from "../lib/route";
 import { useResource } from "../lib/store";
 import { poolField } from "../machine/devices";
-import { Tag } from "../machine/state";
 import type { Action } from "../ui/act";
 import { type Field, type Values, str } from "../ui/fields";
 import { ActionButton } from "../ui/menu";
@@ -128,7 +127,7 @@ function columns(withMachine: boolean): Column<Backup>[] {
     { key: "time", label: t("Time"), value: (b) => b.time, cell: (b) => when(b.time), width: 20 },
     ...(withMachine ? [{ key: "machine", label: t("Machine"), value: (b: Backup) => b.machine, cell: (b: Backup) => <a href={href("machines", b.machine)}>{b.machine}</a>, width: 16 }] : [{ key: "repository", label: t("Repository"), value: (b: Backup) => b.repository, cell: (b: Backup) => b.repository, width: 14 }]),
     { key: "point", label: t("Backup"), value: (b) => b.point, cell: (b) => <code>{b.point}</code>, width: 22 },
-    { key: "kind", label: t("Kind"), value: (b) => b.kind, cell: (b) => <Tag text={kinds[b.kind ?? ""] ?? b.kind ?? "–"} />, width: 12 },
+    { key: "kind", label: t("Kind"), value: (b) => b.kind, cell: (b) => kinds[b.kind ?? ""] ?? b.kind ?? "–", width: 12 },
     { key: "state", label: t("Taken"), value: (b) => b.state, cell: (b) => states[b.state ?? ""] ?? b.state ?? "–", width: 14 },
     { key: "bytes", label: t("Size"), value: (b) => b.bytes, cell: (b) => `${bytes(b.bytes)}${b.added_bytes == null ? "" : ` (+${bytes(b.added_bytes)})`}`, width: 16 },
   ];

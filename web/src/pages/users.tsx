@@ -93,6 +93,8 @@ interface Share {
 /** Links by which others look at screens. */
 function Shares() {
   const { data, problem } = useResource<List<Share>>("/shares");
+  const machines = useResource<List<Machine>>("/machines").data?.items;
+  const nameOf = (s: Share) => machines?.find((m) => m.uuid === s.machine)?.name ?? s.machine;
   return (
     <>
       <Title headingLevel="h2" size="lg">{t("Shared screens")}</Title>
@@ -100,9 +102,9 @@ function Shares() {
         name={t("Shared screens")}
         rows={data?.items}
         problem={problem}
-        id={(s) => `${s.machine} ${s.id}`}
+        id={(s) => `${nameOf(s)} ${s.id}`}
         columns={[
-          { key: "machine", label: t("Machine"), value: (s) => s.machine, cell: (s) => s.machine },
+          { key: "machine", label: t("Machine"), value: nameOf, cell: nameOf },
           { key: "by", label: t("Who"), value: (s) => s.by, cell: (s) => s.by ?? "–" },
           { key: "expires", label: t("Until"), value: (s) => s.expires, cell: (s) => when(s.expires) },
         ]}
