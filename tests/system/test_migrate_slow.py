@@ -131,7 +131,7 @@ def test_policy(host):
     """By the host's policy a guest that writes as fast as the link carries goes on there first, or is slowed down."""
     with userfault(), far_host(host, qemu_conf='migration_converge = "postcopy"\nmigration_downtime_max = 300\n') as far:
         busy(host)
-        move(host, far, "--unsafe", "--bandwidth", "1", timeout=120)
+        move(host, far, "--unsafe", "--bandwidth", "16", timeout=120)
         there(far, host)
         contains(host.daemon.log.read_text(), "the rest of its memory follows it")
 
