@@ -1,5 +1,5 @@
-/* `lodge web`, `lodge events`, `lodge history`: what the daemon's web knows, asked by the command line's own
- * connection, also of another host. */
+/* `lodge web`, `lodge events`, `lodge history`, `lodge usage`, `lodge counters`, `lodge alerts`: what the
+ * daemon's web knows, asked by the command line's own connection, also of another host. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 #include <unistd.h>
@@ -49,6 +49,18 @@ static const CliColumn token_columns[] = { { "Id", "id" },           { "Name", "
                                            { "Role", "role" },       { "Machine", "machine" },
                                            { "Expires", "expires" }, { 0 } };
 
+static void print_cell(CliTable *table, Json *value)
+{
+    if (json_is_integer(value))
+        table_cell(table, json_incref(value), "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    else if (json_is_real(value))
+        table_cell(table, json_incref(value), "%.1f", json_real_value(value));
+    else if (json_is_boolean(value))
+        table_cell(table, json_incref(value), "%s", json_is_true(value) ? "yes" : "no");
+    else
+        table_cell_text(table, json_is_string(value) ? json_string_value(value) : NULL);
+}
+
 /* A table of the "items" of what @target answers: their members have the columns' names. */
 static bool print_items(Cli *cli, const char *target, const CliColumn *columns, Error **err)
 {
@@ -61,10 +73,8 @@ static bool print_items(Cli *cli, const char *target, const CliColumn *columns, 
     g_autoptr(CliTable) table = table_new(columns, 0);
     json_array_foreach (json_get_arr(answer, "items"), i, item) {
         table_row(table);
-        for (const CliColumn *column = columns; column->key; column++) {
-            const char *text = json_get_str(item, column->key);
-            table_cell_text(table, text ? text : "-");
-        }
+        for (const CliColumn *column = columns; column->key; column++)
+            print_cell(table, json_object_get(item, column->key));
     }
     return cli_print_table(cli, g_steal_pointer(&table), err);
 }
@@ -240,8 +250,17 @@ static bool web_run(Cli *cli, const CliArgs *args, Error **err)
 /* ---- the journal ---- */
 
 static const CliColumn journal_columns[] = {
-    { "Time", "time" }, { "Kind", "kind" },     { "Name", "name" }, { "What", "what" }, { "Who", "who" },
-    { "From", "from" }, { "Result", "result" }, { NULL, "detail" }, { NULL, "cursor" }, { 0 },
+    { "Time", "time" },
+    { "Kind", "kind" },
+    { "Name", "name" },
+    { "What", "what" },
+    { "Who", "who" },
+    { "From", "from" },
+    { "Result", "result" },
+    { NULL, "detail" },
+    { NULL, "difference" },
+    { NULL, "cursor" },
+    { 0 },
 };
 
 static const CliOption events_options[] = {
@@ -257,23 +276,211 @@ static const CliOption history_options[] = {
     OPT(CLI_STRING, "since", "what came after this time (2026-01-31T12:00:00Z), or after a cursor",
         .flags = CLI_NAMED),
     OPT(CLI_STRING, "limit", "at most so many; 200", .flags = CLI_NAMED),
+    OPT_BOOL("diff", "show what changed in its definition instead, as 'diff -u' tells it"),
     { 0 },
 };
 
-static bool journal_run(Cli *cli, const CliArgs *args, Error **err)
+/* @path with those of the options @names ("since", or "domain=machine" where the web calls it otherwise) that
+ * were given. Owned. */
+static char *target_with(const char *path, const CliArgs *args, const char *const *names)
 {
-    static const char *const names[][2] = { { "since", "since" },
-                                            { "domain", "machine" },
-                                            { "limit", "limit" } };
-    g_autoptr(GString) target = g_string_new("/journal?");
+    GString *target = g_string_new(path);
 
-    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
-        const char *value = args_get(args, names[i][0]);
+    g_string_append_c(target, '?');
+    for (; *names; names++) {
+        g_auto(GStrv) pair = g_strsplit(*names, "=", 2);
+        const char *value = args_get(args, pair[0]);
         g_autofree char *escaped = value ? g_uri_escape_string(value, NULL, FALSE) : NULL;
         if (escaped)
-            g_string_append_printf(target, "%s=%s&", names[i][1], escaped);
+            g_string_append_printf(target, "%s=%s&", pair[1] ? pair[1] : pair[0], escaped);
     }
-    return print_items(cli, target->str, journal_columns, err);
+    return g_string_free(target, FALSE);
+}
+
+static bool journal_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    static const char *const names[] = { "since", "domain=machine", "limit", NULL };
+    g_autofree char *target = target_with("/journal", args, names);
+
+    return print_items(cli, target, journal_columns, err);
+}
+
+static void print_difference(Cli *cli, const Json *item)
+{
+    const char *who = json_get_str(item, "who"), *difference = json_get_str(item, "difference");
+    g_autofree char *text = difference ? text_printable_lines(difference) : NULL;
+
+    if (text)
+        fprintf(cli->out, "%s %s%s%s\n%s\n", json_get_str(item, "time"), json_get_str(item, "what"),
+                who ? " by " : "", who ? who : "", text);
+}
+
+static bool history_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    static const char *const names[] = { "since", "domain=machine", "limit", NULL };
+    g_autofree char *target = target_with("/journal", args, names);
+    AUTO_JSON answer = NULL;
+    const Json *item;
+    size_t i;
+
+    if (!args_has(args, "diff") || cli->format != CLI_TEXT)
+        return journal_run(cli, args, err);
+    if (!web_call(cli, "GET", target, NULL, &answer, err))
+        return false;
+    json_array_foreach (json_get_arr(answer, "items"), i, item)
+        print_difference(cli, item);
+    return true;
+}
+
+/* ---- what was measured and counted ---- */
+
+/* "/machines/NAME/WHAT", or "/host/WHAT" without a machine. Owned. */
+static char *machine_path(const CliArgs *args, const char *what)
+{
+    const char *domain = args_get(args, "domain");
+    g_autofree char *escaped = domain ? g_uri_escape_string(domain, NULL, FALSE) : NULL;
+
+    return domain ? g_strdup_printf("/machines/%s/%s", escaped, what) : g_strdup_printf("/host/%s", what);
+}
+
+static const CliColumn usage_columns[] = { { "Time", "time" },
+                                           { "CPU %", "cpu_percent" },
+                                           { "Memory", "memory_used_bytes" },
+                                           { "Read/s", "disk_read_bps" },
+                                           { "Written/s", "disk_write_bps" },
+                                           { "Received/s", "net_rx_bps" },
+                                           { "Sent/s", "net_tx_bps" },
+                                           { 0 } };
+static const CliColumn counter_columns[] = {
+    { "What", "what" }, { "Count", "count" }, { "Last", "last_time" }, { "Reason", "last_reason" }, { 0 }
+};
+static const CliOption usage_options[] = {
+    OPT(CLI_STRING, "domain", "name or UUID of the machine; the host without", .complete = COMPLETE_DOMAIN),
+    OPT(CLI_STRING, "since", "from this time on (2026-01-31T12:00:00Z); the last hour", .flags = CLI_NAMED),
+    OPT(CLI_STRING, "until", "up to this time; now", .flags = CLI_NAMED),
+    OPT(CLI_STRING, "step", "at least so many seconds between two lines", .flags = CLI_NAMED),
+    { 0 },
+};
+static const CliOption counters_options[] = {
+    OPT(CLI_STRING, "domain", "name or UUID of the machine", .flags = CLI_REQUIRED,
+        .complete = COMPLETE_DOMAIN),
+    { 0 },
+};
+
+static bool usage_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    static const char *const names[] = { "since", "until", "step", NULL };
+    g_autofree char *path = machine_path(args, "history"), *target = target_with(path, args, names);
+
+    return print_items(cli, target, usage_columns, err);
+}
+
+static bool counters_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_autofree char *path = machine_path(args, "counters");
+
+    return print_items(cli, path, counter_columns, err);
+}
+
+/* ---- alerts ---- */
+
+static const CliColumn alert_columns[] = {
+    { "Id", "id" },         { "Kind", "kind" },
+    { "Object", "object" }, { "Severity", "severity" },
+    { "Since", "since" },   { "Known", "acknowledged" },
+    { "Detail", "detail" }, { NULL, "hint" },
+    { NULL, "command" },    { 0 },
+};
+static const char *const alert_numbers[] = { "pool_percent",  "backup_days", "certificate_days",
+                                             "agent_minutes", "crash_count", "crash_minutes" };
+
+static const CliOption alerts_options[] = {
+    OPT(CLI_STRING, "what", "list, acknowledge or settings", .flags = CLI_ONE_OF,
+        .words = "list acknowledge settings"),
+    OPT_STRING("id", "acknowledge: of the alert"),
+    OPT(CLI_STRING, "mail-to", "settings: who gets mail; 'none': nobody", .flags = CLI_NAMED),
+    OPT(CLI_STRING, "hook", "settings: a program that reads each as JSON; 'none'", .flags = CLI_NAMED),
+    OPT(CLI_STRING, "pool-percent", "settings: used, from which a pool is full", .flags = CLI_NAMED),
+    OPT(CLI_STRING, "backup-days", "settings: age from which a backup is too old", .flags = CLI_NAMED),
+    OPT(CLI_STRING, "certificate-days", "settings: before a certificate ends", .flags = CLI_NAMED),
+    OPT(CLI_STRING, "agent-minutes", "settings: without a guest's agent", .flags = CLI_NAMED),
+    OPT(CLI_STRING, "crash-count", "settings: so many crashes are too many", .flags = CLI_NAMED),
+    OPT(CLI_STRING, "crash-minutes", "settings: within how many minutes", .flags = CLI_NAMED),
+    { 0 },
+};
+
+/* Those that were given; NULL with @err, if one is no number. */
+static Json *alert_settings_given(const CliArgs *args, Error **err)
+{
+    static const char *const texts[][2] = { { "mail-to", "mail_to" }, { "hook", "hook" } };
+    Json *given = json_object();
+
+    for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
+        const char *text = args_get(args, texts[i][0]);
+        if (text)
+            json_object_set_new(given, texts[i][1],
+                                strcmp(text, "none") == 0 ? json_null() : json_string(text));
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(alert_numbers); i++) {
+        g_autofree char *option = g_strdelimit(g_strdup(alert_numbers[i]), "_", '-');
+        const char *text = args_get(args, option);
+        guint64 number;
+        if (!text)
+            continue;
+        if (!g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT16, &number, NULL)) {
+            json_decref(given);
+            error_set(err, ERROR_INVALID_ARGUMENT, "'--%s' needs a number, not '%s'", option, text);
+            return NULL;
+        }
+        json_object_set_new(given, alert_numbers[i], json_integer((json_int_t)number));
+    }
+    return given;
+}
+
+static bool alert_settings_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    Json *given = alert_settings_given(args, err);
+    const char *name;
+    AUTO_JSON answer = NULL;
+    Json *value;
+
+    if (!given)
+        return false;
+    const bool is_change = json_object_size(given) > 0;
+    if (!is_change)
+        g_clear_pointer(&given, json_decref);
+    if (!web_call(cli, is_change ? "PUT" : "GET", "/alerts/settings", given, &answer, err))
+        return false;
+    if (cli->format != CLI_TEXT) {
+        cli_print_json(cli, g_steal_pointer(&answer));
+        return true;
+    }
+    json_object_foreach (answer, name, value) {
+        if (json_is_integer(value))
+            fprintf(cli->out, "%-18s%" JSON_INTEGER_FORMAT "\n", name, json_integer_value(value));
+        else
+            fprintf(cli->out, "%-18s%s\n", name, json_is_string(value) ? json_string_value(value) : "-");
+    }
+    return true;
+}
+
+static bool alerts_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    const char *what = args_get(args, "what"), *id = args_get(args, "id");
+    g_autofree char *escaped = id ? g_uri_escape_string(id, NULL, FALSE) : NULL;
+    g_autofree char *target = g_strdup_printf("/alerts/%s/acknowledge", id ? escaped : "");
+    AUTO_JSON answer = NULL;
+
+    if (!what || strcmp(what, "list") == 0)
+        return print_items(cli, "/alerts", alert_columns, err);
+    if (strcmp(what, "settings") == 0)
+        return alert_settings_run(cli, args, err);
+    if (!id)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "'alerts acknowledge' needs the id of an alert");
+    if (!web_call(cli, "POST", target, NULL, &answer, err))
+        return false;
+    cli_message(cli, "Alert %s acknowledged", id);
+    return true;
 }
 
 const CliCommand commands_web[] = {
@@ -287,7 +494,23 @@ const CliCommand commands_web[] = {
     COMMAND("events", GROUP_LODGE, "show what happened on the host, and who asked for what", events_options,
             journal_run, .doc = "The newest entries of the journal, or with --since what came after it.",
             .columns = journal_columns),
-    COMMAND("history", GROUP_LODGE, "show what happened to a machine", history_options, journal_run,
+    COMMAND("history", GROUP_LODGE, "show what happened to a machine", history_options, history_run,
             .columns = journal_columns),
+    COMMAND("usage", GROUP_LODGE, "show what a machine or the host used over time", usage_options, usage_run,
+            .doc = "CPU, memory (bytes), disks and network (bytes each second) as they were measured: every "
+                   "10 seconds for a day, every minute for a week, every 15 minutes for a year. Of the host, "
+                   "disks and network are those of all machines.",
+            .columns = usage_columns),
+    COMMAND("counters", GROUP_LODGE, "show what went wrong with a machine, and how often", counters_options,
+            counters_run, .columns = counter_columns),
+    COMMAND("alerts", GROUP_LODGE, "show what somebody should attend to; say when, and who is told",
+            alerts_options, alerts_run,
+            .doc =
+                "An alert begins when a machine should run and does not, crashes again and again, waits for "
+                "space or had an I/O error, when its guest's agent is silent or its last backup too old, "
+                "when a pool fills up or a certificate ends; it ends when that is over. Both are told once: "
+                "by an event, and as the settings say by mail (with the host's sendmail) and to a program. "
+                "0 switches a rule off.",
+            .columns = alert_columns),
     { 0 },
 };

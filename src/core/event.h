@@ -65,13 +65,13 @@ typedef struct Event {
                       PMSUSPEND...: reason; MEMORY_FAILURE: recipient */
     int detail; /* LIFECYCLE: detail; BLOCK_JOB(_2): status; AGENT_LIFECYCLE: reason; MEMORY_FAILURE: action
                  */
-    unsigned flags;  /* MEMORY_FAILURE */
-    int64_t number;  /* RTC_CHANGE: offset s; BALLOON: KiB; MIGRATION_ITERATION; BLOCK_THRESHOLD: threshold;
-                        MEMORY_DEVICE_SIZE: KiB */
-    int64_t number2; /* BLOCK_THRESHOLD: excess */
-    const char
-        *text1; /* IO_ERROR: source path; BLOCK_JOB: path, _2: target dev; DISK_CHANGE: old source; device
-                   alias for TRAY/DEVICE_*; METADATA: namespace URI; THRESHOLD: dev; GRAPHICS: auth scheme */
+    unsigned flags; /* MEMORY_FAILURE; LIFECYCLE, a machine's Stopped: 1: by the kernel, for want of memory */
+    int64_t number; /* RTC_CHANGE: offset s; BALLOON: KiB; MIGRATION_ITERATION; BLOCK_THRESHOLD: threshold;
+                       MEMORY_DEVICE_SIZE: KiB */
+    int64_t number2;   /* BLOCK_THRESHOLD: excess */
+    const char *text1; /* LIFECYCLE, a machine's Stopped: how QEMU ended, NULL; IO_ERROR: source path;
+                          BLOCK_JOB: path, _2: target dev; DISK_CHANGE: old source; device alias for
+                          TRAY/DEVICE_*; METADATA: namespace URI; THRESHOLD: dev; GRAPHICS: auth scheme */
     const char *text2; /* IO_ERROR: alias; DISK_CHANGE: new source; THRESHOLD: path; NIC_MAC: old address */
     const char *text3; /* IO_ERROR_REASON: reason; DISK_CHANGE: alias; NIC_MAC: new address */
     struct {           /* GRAPHICS */

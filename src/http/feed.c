@@ -164,11 +164,11 @@ void feed_start(HttpHub *hub)
     http_hub_put(hub, &feed_key, feed, feed_free);
 }
 
-void feed_publish(HttpHub *hub, const char *kind, const char *name, const char *what)
+void feed_publish(HttpHub *hub, const char *kind, const char *name, const char *what, const char *detail)
 {
     FeedItem *item = g_new0(FeedItem, 1);
 
-    *item = (FeedItem){ .kind = kind, .name = g_strdup(name), .what = what };
+    *item = (FeedItem){ .kind = kind, .name = g_strdup(name), .what = what, .detail = g_strdup(detail) };
     feed_add(feed_of(hub), item);
 }
 

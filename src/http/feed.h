@@ -22,8 +22,8 @@ typedef struct FeedItem {
 
 /* Begins to listen. Called once, before anything else here. */
 void feed_start(HttpHub *hub);
-/* Something of the web's own happened: "user", "token", "job". */
-void feed_publish(HttpHub *hub, const char *kind, const char *name, const char *what);
+/* Something of the web's own happened. @kind, @what: constants ("alert", "began"); @detail: NULL: none. */
+void feed_publish(HttpHub *hub, const char *kind, const char *name, const char *what, const char *detail);
 /* Of one that happens now and is not in the feed. */
 uint64_t feed_new_number(HttpHub *hub);
 /* @observe is called with each item, at once; it must not wait. */

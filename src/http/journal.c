@@ -12,9 +12,12 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/worker.h"
+#include "conf/domain_xml.h"
+#include "core/object_class.h"
 #include "http/answer.h"
 #include "http/machine_json.h"
 #include "http/route.h"
+#include "http/text_diff.h"
 
 #define QUEUE_MAX 20000u
 #define BATCH_MS 100
@@ -24,6 +27,10 @@
 #define SWEEP_ROWS 5000 /* so many are written between two sweeps */
 #define LIMIT_MAX 5000u
 #define FLUSH_TIMEOUT_MS 3000
+#define DIFFERENCE_MAX 65536
+
+/* After which a machine's definition may be another. */
+static const char *const changing_events[] = { "defined", "undefined", NULL };
 
 enum {
     COLUMN_UUID,
@@ -41,6 +48,7 @@ typedef struct Row {
     int64_t time_ms;
     char *kind;
     char *texts[COLUMNS];
+    char *definition; /* of the machine @texts[COLUMN_UUID] as it is now; NULL: not looked at */
 } Row;
 
 typedef struct Journal {
@@ -56,13 +64,16 @@ typedef struct Journal {
 
 static const char journal_key;
 
-static const char schema[] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
-                             "CREATE TABLE IF NOT EXISTS entries (id INTEGER PRIMARY KEY, time_ms INTEGER "
-                             "NOT NULL, kind TEXT NOT NULL, uuid TEXT,"
-                             " name TEXT, what TEXT, who TEXT, origin TEXT, result TEXT, detail TEXT);"
-                             "CREATE INDEX IF NOT EXISTS entries_uuid ON entries (uuid, id);"
-                             "CREATE INDEX IF NOT EXISTS entries_name ON entries (name, id);"
-                             "PRAGMA user_version=1;";
+static const char schema[] =
+    "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
+    "CREATE TABLE IF NOT EXISTS entries (id INTEGER PRIMARY KEY, time_ms INTEGER "
+    "NOT NULL, kind TEXT NOT NULL, uuid TEXT,"
+    " name TEXT, what TEXT, who TEXT, origin TEXT, result TEXT, detail TEXT);"
+    "CREATE INDEX IF NOT EXISTS entries_uuid ON entries (uuid, id);"
+    "CREATE INDEX IF NOT EXISTS entries_name ON entries (name, id);"
+    "CREATE TABLE IF NOT EXISTS definitions (uuid TEXT PRIMARY KEY, xml TEXT NOT NULL);";
+/* Since version 2 entries tell what changed in a definition. Fails where that is so already. */
+static const char to_version_2[] = "ALTER TABLE entries ADD COLUMN difference TEXT; PRAGMA user_version=2;";
 
 static void row_free(gpointer data)
 {
@@ -71,6 +82,7 @@ static void row_free(gpointer data)
     g_free(row->kind);
     for (size_t i = 0; i < COLUMNS; i++)
         g_free(row->texts[i]);
+    g_free(row->definition);
     g_free(row);
 }
 
@@ -113,23 +125,74 @@ static bool batch_open(Batch *batch, Error **err)
                         NULL) != SQLITE_OK)
         return fail(batch->db, "opening the journal", err);
     sqlite3_busy_timeout(batch->db, 5000);
-    return sqlite3_exec(batch->db, schema, NULL, NULL, NULL) == SQLITE_OK ||
-           fail(batch->db, "opening the journal", err);
+    if (sqlite3_exec(batch->db, schema, NULL, NULL, NULL) != SQLITE_OK)
+        return fail(batch->db, "opening the journal", err);
+    (void)sqlite3_exec(batch->db, to_version_2, NULL, NULL, NULL);
+    return true;
+}
+
+/* One statement with one or two texts. *ret_text: of its first row, owned; NULL: not wanted, or there is
+ * none. */
+static bool statement_run(sqlite3 *db, const char *sql, const char *first, const char *second,
+                          char **ret_text)
+{
+    sqlite3_stmt *statement = NULL;
+    int r = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
+
+    if (r == SQLITE_OK) {
+        sqlite3_bind_text(statement, 1, first, -1, SQLITE_STATIC);
+        if (second)
+            sqlite3_bind_text(statement, 2, second, -1, SQLITE_STATIC);
+        r = sqlite3_step(statement);
+        if (ret_text && r == SQLITE_ROW)
+            *ret_text = g_strdup((const char *)sqlite3_column_text(statement, 0));
+    }
+    sqlite3_finalize(statement);
+    return r == SQLITE_ROW || r == SQLITE_DONE;
+}
+
+/* Keeps the definition, and tells what it differs in from the one that was kept; *ret_text owned, NULL:
+ * nothing, or none was known. */
+static bool definition_compare(sqlite3 *db, const Row *row, char **ret_text)
+{
+    const char *uuid = row->texts[COLUMN_UUID];
+    g_autofree char *before = NULL, *text = NULL;
+
+    *ret_text = NULL;
+    if (!row->definition)
+        return true;
+    if (!statement_run(db, "SELECT xml FROM definitions WHERE uuid = ?1", uuid, NULL, &before))
+        return false;
+    if (!*row->definition) /* it has none any more */
+        return !before || statement_run(db, "DELETE FROM definitions WHERE uuid = ?1", uuid, NULL, NULL);
+    if (before)
+        text = text_diff(before, row->definition);
+    if (before && !text)
+        return true;
+    if (text)
+        *ret_text = g_utf8_make_valid(text, (gssize)strnlen(text, DIFFERENCE_MAX));
+    return statement_run(db, "INSERT OR REPLACE INTO definitions VALUES (?1, ?2)", uuid, row->definition,
+                         NULL);
 }
 
 static bool batch_insert(const Batch *batch, Error **err)
 {
     sqlite3_stmt *insert = NULL;
-    bool ok = sqlite3_prepare_v2(batch->db, "INSERT OR IGNORE INTO entries VALUES (?,?,?,?,?,?,?,?,?,?)", -1,
-                                 &insert, NULL) == SQLITE_OK;
+    bool ok = sqlite3_prepare_v2(batch->db, "INSERT OR IGNORE INTO entries VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+                                 -1, &insert, NULL) == SQLITE_OK;
 
     for (guint i = 0; ok && i < batch->rows->len; i++) {
         const Row *row = g_ptr_array_index(batch->rows, i);
+        g_autofree char *difference = NULL;
+        ok = definition_compare(batch->db, row, &difference);
+        if (!ok || !row->kind)
+            continue;
         sqlite3_bind_int64(insert, 1, (sqlite3_int64)row->id);
         sqlite3_bind_int64(insert, 2, row->time_ms);
         sqlite3_bind_text(insert, 3, row->kind, -1, SQLITE_STATIC);
         for (int k = 0; k < COLUMNS; k++)
             sqlite3_bind_text(insert, 4 + k, row->texts[k], -1, SQLITE_STATIC);
+        sqlite3_bind_text(insert, 4 + COLUMNS, difference, -1, SQLITE_STATIC);
         ok = sqlite3_step(insert) == SQLITE_DONE;
         sqlite3_reset(insert);
     }
@@ -209,6 +272,46 @@ static void journal_run(void *arg)
     wait_queue_wake_all(&journal->emptied);
 }
 
+/* Its persistent definition without secrets; "": it has none; owned. */
+static char *machine_definition(const Vm *vm)
+{
+    const Object *object = vm ? vm_object(vm) : NULL;
+    GString *text = g_string_new(NULL);
+
+    if (object && object->config)
+        domain_def_format(object->config, DOMAIN_FORMAT_INACTIVE, text);
+    return g_string_free(text, FALSE);
+}
+
+/* Of the machine that @entry may have changed; NULL: of none. *ret_uuid: its; owned. */
+static char *entry_definition(HttpHub *hub, const JournalEntry *entry, char **ret_uuid)
+{
+    const char *machine = entry->uuid ? entry->uuid : entry->name, *what = entry->what ? entry->what : "";
+    const bool is_event = strcmp(entry->kind, "machine") == 0;
+    const bool may_change = is_event                              ? g_strv_contains(changing_events, what)
+                            : strcmp(entry->kind, "request") == 0 ? strstr(what, "/machines/") != NULL
+                                                                  : strcmp(entry->kind, "call") == 0;
+    char uuid[UUID_STRING_LEN];
+
+    if (!machine || !may_change)
+        return NULL;
+    g_autoptr(Vm) vm = machine_find(http_hub_host(hub), machine, NULL);
+    if (!vm && !is_event)
+        return NULL;
+    if (vm)
+        uuid_format(vm_uuid(vm), uuid);
+    *ret_uuid = g_strdup(vm ? uuid : entry->uuid);
+    return machine_definition(vm);
+}
+
+static void journal_push(Journal *journal, Row *row)
+{
+    g_queue_push_tail(&journal->queue, row);
+    wait_queue_wake_one(&journal->filled);
+    if (!journal->runs)
+        journal->runs = fiber_spawn("journal", journal_run, journal) != NULL;
+}
+
 void journal_add(HttpHub *hub, const JournalEntry *entry)
 {
     Journal *journal = journal_of(hub);
@@ -228,10 +331,11 @@ void journal_add(HttpHub *hub, const JournalEntry *entry)
     row->kind = g_strdup(entry->kind);
     for (size_t i = 0; i < COLUMNS; i++)
         row->texts[i] = texts[i] ? g_utf8_make_valid(texts[i], (gssize)strnlen(texts[i], 4096)) : NULL;
-    g_queue_push_tail(&journal->queue, row);
-    wait_queue_wake_one(&journal->filled);
-    if (!journal->runs)
-        journal->runs = fiber_spawn("journal", journal_run, journal) != NULL;
+    g_autofree char *uuid = NULL;
+    row->definition = entry_definition(hub, entry, &uuid);
+    if (uuid && !row->texts[COLUMN_UUID])
+        row->texts[COLUMN_UUID] = g_steal_pointer(&uuid);
+    journal_push(journal, row);
 }
 
 static void journal_on_item(const FeedItem *item, void *arg)
@@ -262,6 +366,26 @@ static void journal_free(void *data)
     g_free(journal);
 }
 
+/* What the definitions are when the daemon starts: changes are told against that. */
+static void baseline_run(void *arg)
+{
+    Journal *journal = arg;
+    g_autoptr(GPtrArray) vms = NULL;
+
+    if (!vm_list(http_hub_host(journal->hub), 0, &vms, NULL))
+        return;
+    for (guint i = 0; i < vms->len && !journal->broken; i++) {
+        const Vm *vm = g_ptr_array_index(vms, i);
+        char uuid[UUID_STRING_LEN];
+        Row *row = g_new0(Row, 1);
+        uuid_format(vm_uuid(vm), uuid);
+        row->texts[COLUMN_UUID] = g_strdup(uuid);
+        row->definition = machine_definition(vm);
+        journal_push(journal, row);
+        fiber_yield();
+    }
+}
+
 void journal_start(HttpHub *hub)
 {
     Journal *journal = g_new0(Journal, 1);
@@ -275,6 +399,7 @@ void journal_start(HttpHub *hub)
     http_hub_put(hub, &journal_key, journal, journal_free);
     feed_set_observer(hub, journal_on_item, journal);
     journal_add(hub, &(JournalEntry){ .kind = "daemon", .what = "started", .detail = LODGE_VERSION });
+    (void)!fiber_spawn("journal's baseline", baseline_run, journal); /* the next start does it, else */
 }
 
 /* Until all that was there is written. */
@@ -337,11 +462,12 @@ static Json *entry_json(sqlite3_stmt *select)
 {
     g_autofree char *cursor = g_strdup_printf("%lld", (long long)sqlite3_column_int64(select, 0));
 
-    return json_pack("{s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "cursor", cursor, "time",
+    return json_pack("{s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "cursor", cursor, "time",
                      http_json_time(sqlite3_column_int64(select, 1) / 1000), "kind", column_json(select, 2),
                      "uuid", column_json(select, 3), "name", column_json(select, 4), "what",
                      column_json(select, 5), "who", column_json(select, 6), "from", column_json(select, 7),
-                     "result", column_json(select, 8), "detail", column_json(select, 9));
+                     "result", column_json(select, 8), "detail", column_json(select, 9), "difference",
+                     column_json(select, 10));
 }
 
 static bool query_select(Query *query, sqlite3 *db, Error **err)
@@ -397,6 +523,8 @@ static const HttpField entry_fields[] = {
     { "from", HTTP_STRING, .required = true, .nullable = true },
     { "result", HTTP_STRING, .required = true, .nullable = true, .doc = "ok, or the word of an error" },
     { "detail", HTTP_STRING, .required = true, .nullable = true },
+    { "difference", HTTP_STRING, .required = true, .nullable = true,
+      .doc = "of a machine's definition, before and after, as 'diff -u' tells it, without secrets" },
     { 0 },
 };
 static const HttpField journal_query[] = {

@@ -1,5 +1,6 @@
 /* What happened on this host, for good: events of its objects and what was asked for, by whom, from where,
- * and what came of it. In SQLite (var/lib/libvirt/lodge-journal.sqlite, WAL), written by one worker, some
+ * and what came of it; of machines, what it changed in the definition (which is kept beside it as it was,
+ * without secrets). In SQLite (var/lib/libvirt/lodge-journal.sqlite, WAL), written by one worker, some
  * entries at a time.
  *
  * A journal that cannot be written is a warning: machines do not depend on it. Loop thread only. */

@@ -3,6 +3,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
+#include "http/counters.h"
 #include "http/machine_json.h"
 #include "http/route.h"
 #include "http/stats.h"
@@ -77,6 +78,7 @@ GAUGE(machine_vcpus, "machine_vcpus", "CPUs that it has");
 GAUGE(machine_memory, "machine_memory_bytes", "Memory that it has");
 GAUGE(machine_starts, "machine_autostart", "1: it is started with the host");
 COUNTER(machine_cpu, "machine_cpu_seconds", "CPU time of its QEMU");
+COUNTER(machine_incidents, "machine_incidents", "Times that something went wrong with it, by what");
 GAUGE(machine_available, "machine_guest_memory_total_bytes", "Memory that the guest sees");
 GAUGE(machine_used, "machine_guest_memory_used_bytes", "Total minus available, as the guest tells");
 GAUGE(machine_age, "machine_measured_age_seconds", "Age of what was measured");
@@ -129,6 +131,14 @@ static void add_states(Metrics *metrics, const Vm *vm, const char *machine)
     }
 }
 
+static void add_incidents(Metrics *metrics, HttpHub *hub, const Vm *vm, const char *machine)
+{
+    for (size_t i = 0; i < COUNTER_KINDS; i++) {
+        g_autofree char *labels = g_strdup_printf("%s,what=\"%s\"", machine, counter_names[i]);
+        add(metrics, &machine_incidents, labels, (double)counters_of(hub, vm_uuid(vm))[i].count);
+    }
+}
+
 static void add_machine(Metrics *metrics, HttpHub *hub, Vm *vm)
 {
     char uuid[UUID_STRING_LEN];
@@ -144,6 +154,7 @@ static void add_machine(Metrics *metrics, HttpHub *hub, Vm *vm)
         add(metrics, &machine_memory, machine, (double)info.max_memory_bytes);
         add(metrics, &machine_cpu, machine, (double)info.cpu_time_ns / 1e9);
     }
+    add_incidents(metrics, hub, vm, machine);
     add(metrics, &machine_starts, machine, object_has_autostart(vm_object(vm)));
     if (!vm_is_running(vm) || !http_stats_totals(hub, vm_uuid(vm), &totals))
         return;

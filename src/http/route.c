@@ -6,11 +6,29 @@
 #define SAFE_INTEGER 9007199254740991 /* 2^53 - 1: what JavaScript can hold */
 
 const HttpRoute *const http_routes[] = {
-    http_routes_session, http_routes_machine, http_routes_snapshot,  http_routes_console,
-    http_routes_storage, http_routes_object,  http_routes_host,      http_routes_user,
-    http_routes_job,     http_routes_live,    http_routes_interface, http_routes_upload,
-    http_routes_journal, http_routes_metrics, http_routes_clone,     http_routes_backup,
-    http_routes_migrate, http_routes_guest,   http_routes_page,      NULL,
+    http_routes_session,
+    http_routes_machine,
+    http_routes_snapshot,
+    http_routes_console,
+    http_routes_storage,
+    http_routes_object,
+    http_routes_host,
+    http_routes_user,
+    http_routes_job,
+    http_routes_live,
+    http_routes_interface,
+    http_routes_upload,
+    http_routes_journal,
+    http_routes_history,
+    http_routes_counters,
+    http_routes_alerts,
+    http_routes_metrics,
+    http_routes_clone,
+    http_routes_backup,
+    http_routes_migrate,
+    http_routes_guest,
+    http_routes_page,
+    NULL,
 };
 
 /* The next part of a pattern: *ret_len bytes at *io_at, which moves on. false: there is none. */

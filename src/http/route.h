@@ -66,8 +66,9 @@ extern const HttpRoute *const http_routes[];
 extern const HttpRoute http_routes_session[], http_routes_machine[], http_routes_page[], http_routes_host[],
     http_routes_console[], http_routes_storage[], http_routes_object[], http_routes_user[],
     http_routes_live[], http_routes_snapshot[], http_routes_interface[], http_routes_journal[],
-    http_routes_metrics[], http_routes_clone[], http_routes_upload[], http_routes_job[], http_routes_backup[],
-    http_routes_migrate[], http_routes_guest[];
+    http_routes_metrics[], http_routes_history[], http_routes_counters[], http_routes_alerts[],
+    http_routes_clone[], http_routes_upload[], http_routes_job[], http_routes_backup[], http_routes_migrate[],
+    http_routes_guest[];
 
 /* The row for @method and the segments of @target; fills @params with what stands for {...}. NULL: none;
  * *ret_known: the path has other methods. HEAD finds GET. */

@@ -20,9 +20,12 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/socket.h"
+#include "http/alerts.h"
 #include "http/certificate.h"
+#include "http/counters.h"
 #include "http/dispatch.h"
 #include "http/feed.h"
+#include "http/history.h"
 #include "http/journal.h"
 #include "http/pam.h"
 #include "http/route.h"
@@ -724,6 +727,9 @@ bool http_server_start(const HttpBackend *backend, HttpServer **ret_server, Erro
     server->hub = http_hub_new(backend, config->web_prefix ? config->web_prefix : "", accounts);
     feed_start(server->hub);
     journal_start(server->hub);
+    counters_start(server->hub);
+    history_start(server->hub);
+    alerts_start(server->hub);
     server->listeners = g_ptr_array_new_with_free_func(listener_free);
     server->peers = g_hash_table_new(NULL, NULL);
     server->addresses = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);

@@ -12,15 +12,13 @@
 #include "wire/wire_enums.h"
 
 #define ROUND_MS 2000
-#define ADDRESS_ROUNDS 5
+#define ADDRESSES_MS 10000
 #define WANTED_MS ((uint64_t)15000)
 
 typedef struct Measured {
     Uuid uuid;
-    unsigned round; /* in which it was seen last */
-    unsigned n_vcpus;
-    uint64_t at_us, cpu_ns, disk_bytes, net_bytes;
-    uint64_t available_bytes;
+    unsigned round;    /* in which it was seen last */
+    HttpTotals totals; /* without what is borrowed, and the age */
     HttpSample sample;
     GArray *counters; /* of HttpCounter */
     Json *addresses;  /* NULL: not looked for yet */
@@ -30,7 +28,8 @@ typedef struct Stats {
     HttpHub *hub;
     GHashTable *machines; /* Uuid -> Measured */
     unsigned round;
-    uint64_t wanted_until_ms, at_ms;
+    uint64_t wanted_until_ms;
+    uint64_t at_ms, sizes_ms, addresses_ms; /* when all was measured, with sizes, addresses; 0: never */
     bool runs;
 } Stats;
 
@@ -130,9 +129,11 @@ static void count_param(GArray *counters, const Param *param)
         g_strlcpy(counter.name, param->value.s, sizeof counter.name);
         g_array_append_val(counters, counter);
     } else if (counters->len > 0) {
-        uint64_t *number = counter_number(&g_array_index(counters, HttpCounter, counters->len - 1), dot + 1);
+        HttpCounter *counter = &g_array_index(counters, HttpCounter, counters->len - 1);
+        uint64_t *number = counter_number(counter, dot + 1);
         if (number)
             *number += param_number(param);
+        counter->is_known |= number == &counter->in_bytes;
     }
 }
 
@@ -141,43 +142,70 @@ static uint64_t per_second(uint64_t now, uint64_t before, uint64_t us)
     return now >= before && us ? (uint64_t)((double)(now - before) * 1e6 / (double)us) : 0;
 }
 
+/* QEMU tells of all disks or of none; so does the kernel of cards. */
+static void sum_counters(const GArray *counters, HttpTotals *totals)
+{
+    unsigned n[2] = { 0 }, known[2] = { 0 };
+
+    for (guint i = 0; i < counters->len; i++) {
+        const HttpCounter *counter = &g_array_index(counters, HttpCounter, i);
+        n[counter->is_disk]++;
+        known[counter->is_disk] += counter->is_known;
+        *(counter->is_disk ? &totals->disk_read_bytes : &totals->received_bytes) += counter->in_bytes;
+        *(counter->is_disk ? &totals->disk_written_bytes : &totals->sent_bytes) += counter->out_bytes;
+    }
+    totals->has_disks = known[true] > 0 || n[true] == 0;
+    totals->has_net = known[false] > 0 || n[false] == 0;
+}
+
+/* Those that were not asked for are as they were. */
+static void keep_sizes(const GArray *known, GArray *counters)
+{
+    for (guint i = 0; i < MIN(known->len, counters->len); i++) {
+        const HttpCounter *before = &g_array_index(known, HttpCounter, i);
+        HttpCounter *counter = &g_array_index(counters, HttpCounter, i);
+        if (counter->capacity_bytes || strcmp(before->name, counter->name) != 0)
+            continue;
+        counter->capacity_bytes = before->capacity_bytes;
+        counter->allocation_bytes = MAX(counter->allocation_bytes, before->allocation_bytes);
+    }
+}
+
 static void measure(Measured *machine, const Params *params, unsigned round)
 {
-    const uint64_t now_us = loop_now_us(), cpu_ns = number_of(params, "cpu.time", 0);
+    const HttpTotals *before = &machine->totals;
     const uint64_t available = number_of(params, "balloon.available", 0);
     const uint64_t usable =
         number_of(params, "balloon.usable", number_of(params, "balloon.unused", UINT64_MAX));
-    const uint64_t us = now_us - machine->at_us;
-    uint64_t disk = 0, net = 0;
+    HttpTotals totals = { .at_us = loop_now_us(),
+                          .cpu_ns = number_of(params, "cpu.time", 0),
+                          .n_vcpus = (unsigned)MAX(number_of(params, "vcpu.current", 1), 1),
+                          .has_memory = available && usable <= available,
+                          .memory_available_bytes = available * 1024,
+                          .memory_used_bytes = (available - MIN(usable, available)) * 1024 };
+    const uint64_t us = totals.at_us - before->at_us;
 
-    g_array_set_size(machine->counters, 0);
+    g_autoptr(GArray) known = machine->counters;
+    machine->counters = g_array_new(FALSE, TRUE, sizeof(HttpCounter));
     for (size_t i = 0; i < params_count(params); i++)
         count_param(machine->counters, params_at(params, i));
-    for (guint i = 0; i < machine->counters->len; i++) {
-        const HttpCounter *counter = &g_array_index(machine->counters, HttpCounter, i);
-        *(counter->is_disk ? &disk : &net) += counter->in_bytes + counter->out_bytes;
-    }
-    machine->n_vcpus = (unsigned)MAX(number_of(params, "vcpu.current", 1), 1);
-    HttpSample sample = { .has_memory = available && usable <= available,
-                          .memory_used_bytes = (available - MIN(usable, available)) * 1024 };
-    if (machine->round && machine->round == round - 1 && cpu_ns >= machine->cpu_ns) {
+    keep_sizes(known, machine->counters);
+    sum_counters(machine->counters, &totals);
+    HttpSample sample = { .has_memory = totals.has_memory, .memory_used_bytes = totals.memory_used_bytes };
+    if (machine->round && machine->round == round - 1 && totals.cpu_ns >= before->cpu_ns && us) {
         sample.has_cpu = true;
         sample.cpu_percent =
-            MIN(100.0, (double)(cpu_ns - machine->cpu_ns) / 10.0 / (double)us / machine->n_vcpus);
-        sample.disk_bps = per_second(disk, machine->disk_bytes, us);
-        sample.net_bps = per_second(net, machine->net_bytes, us);
+            MIN(100.0, (double)(totals.cpu_ns - before->cpu_ns) / 10.0 / (double)us / totals.n_vcpus);
+        if (totals.has_disks && before->has_disks)
+            sample.disk_bps = per_second(totals.disk_read_bytes + totals.disk_written_bytes,
+                                         before->disk_read_bytes + before->disk_written_bytes, us);
+        if (totals.has_net && before->has_net)
+            sample.net_bps = per_second(totals.received_bytes + totals.sent_bytes,
+                                        before->received_bytes + before->sent_bytes, us);
     }
-    *machine = (Measured){ .uuid = machine->uuid,
-                           .round = round,
-                           .n_vcpus = machine->n_vcpus,
-                           .at_us = now_us,
-                           .cpu_ns = cpu_ns,
-                           .disk_bytes = disk,
-                           .net_bytes = net,
-                           .available_bytes = available * 1024,
-                           .sample = sample,
-                           .counters = machine->counters,
-                           .addresses = machine->addresses };
+    machine->round = round;
+    machine->totals = totals;
+    machine->sample = sample;
 }
 
 static void on_stats(const Vm *vm, const Params *params, void *arg)
@@ -231,27 +259,45 @@ AWAITS static void find_all_addresses(Stats *stats)
         find_addresses(stats, g_ptr_array_index(vms, i));
 }
 
-/* While somebody looks. No job is taken, and no QEMU is asked that does not answer. */
+/* No job is taken, and no QEMU is asked that does not answer; storage is looked at only for somebody. */
+AWAITS static void stats_measure(Stats *stats, bool with_sizes)
+{
+    const unsigned groups = VIR_DOMAIN_STATS_CPU_TOTAL | VIR_DOMAIN_STATS_BALLOON | VIR_DOMAIN_STATS_VCPU |
+                            VIR_DOMAIN_STATS_INTERFACE | VIR_DOMAIN_STATS_BLOCK |
+                            (with_sizes ? 0 : VM_STATS_NO_SIZES);
+    g_autoptr(Error) err = NULL;
+
+    stats->round++;
+    if (!vm_get_all_stats(http_hub_host(stats->hub), NULL, groups,
+                          VIR_CONNECT_LIST_DOMAINS_ACTIVE | VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT, NULL,
+                          on_stats, stats, &err))
+        log_debug("measuring machines: %s", error_message(err));
+    g_hash_table_foreach_remove(stats->machines, machine_is_gone, stats);
+    stats->at_ms = loop_now_ms();
+    stats->sizes_ms = with_sizes ? stats->at_ms : stats->sizes_ms;
+}
+
+/* Until nobody looks any more. */
 static void stats_run(void *arg)
 {
     Stats *stats = arg;
-    const unsigned groups = VIR_DOMAIN_STATS_CPU_TOTAL | VIR_DOMAIN_STATS_BALLOON | VIR_DOMAIN_STATS_VCPU |
-                            VIR_DOMAIN_STATS_INTERFACE | VIR_DOMAIN_STATS_BLOCK;
 
     do {
-        g_autoptr(Error) err = NULL;
-        stats->round++;
-        if (!vm_get_all_stats(http_hub_host(stats->hub), NULL, groups,
-                              VIR_CONNECT_LIST_DOMAINS_ACTIVE | VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT,
-                              NULL, on_stats, stats, &err))
-            log_debug("measuring machines: %s", error_message(err));
-        g_hash_table_foreach_remove(stats->machines, machine_is_gone, stats);
-        stats->at_ms = loop_now_ms();
-        if (stats->round % ADDRESS_ROUNDS == 1)
+        stats_measure(stats, loop_now_ms() < stats->wanted_until_ms);
+        if (stats->at_ms < stats->wanted_until_ms &&
+            (!stats->addresses_ms || stats->at_ms - stats->addresses_ms >= ADDRESSES_MS)) {
+            stats->addresses_ms = stats->at_ms;
             find_all_addresses(stats);
+        }
         feed_wake(stats->hub);
     } while (fiber_sleep(ROUND_MS, NULL) && loop_now_ms() < stats->wanted_until_ms);
     stats->runs = false;
+}
+
+static void stats_begin(Stats *stats)
+{
+    if (!stats->runs)
+        stats->runs = fiber_spawn("web stats", stats_run, stats) != NULL;
 }
 
 void http_stats_want(HttpHub *hub)
@@ -259,8 +305,7 @@ void http_stats_want(HttpHub *hub)
     Stats *stats = stats_of(hub);
 
     stats->wanted_until_ms = loop_now_ms() + WANTED_MS;
-    if (!stats->runs)
-        stats->runs = fiber_spawn("web stats", stats_run, stats) != NULL;
+    stats_begin(stats);
 }
 
 bool http_stats_last(HttpHub *hub, const Uuid *uuid, HttpSample *ret_sample)
@@ -310,18 +355,31 @@ Json *http_stats_json(HttpHub *hub, const Uuid *only)
     return list;
 }
 
+/* Until *@at_ms, which a round sets, is not older than @age_ms. */
+AWAITS static void stats_await(Stats *stats, const uint64_t *at_ms, uint64_t age_ms, uint64_t timeout_ms)
+{
+    const uint64_t until_ms = loop_now_ms() + timeout_ms, before_ms = *at_ms;
+
+    if (before_ms && loop_now_ms() - before_ms <= age_ms)
+        return;
+    stats_begin(stats);
+    while (*at_ms == before_ms && loop_now_ms() < until_ms && feed_wait(stats->hub, until_ms - loop_now_ms()))
+        ;
+}
+
+void http_stats_glance(HttpHub *hub, uint64_t age_ms, uint64_t timeout_ms)
+{
+    Stats *stats = stats_of(hub);
+
+    stats_await(stats, &stats->at_ms, age_ms, timeout_ms);
+}
+
 void http_stats_refresh(HttpHub *hub, uint64_t age_ms, uint64_t timeout_ms)
 {
-    const Stats *stats = stats_of(hub);
-    const uint64_t until_ms = loop_now_ms() + timeout_ms;
-    const unsigned before = stats->round;
-    const uint64_t at_ms = stats->at_ms;
+    Stats *stats = stats_of(hub);
 
     http_stats_want(hub);
-    while ((at_ms == 0 || loop_now_ms() - stats->at_ms > age_ms) &&
-           (stats->round == before || stats->at_ms == at_ms) && loop_now_ms() < until_ms &&
-           feed_wait(hub, until_ms - loop_now_ms()))
-        ;
+    stats_await(stats, &stats->sizes_ms, age_ms, timeout_ms);
 }
 
 bool http_stats_totals(HttpHub *hub, const Uuid *uuid, HttpTotals *ret_totals)
@@ -330,11 +388,8 @@ bool http_stats_totals(HttpHub *hub, const Uuid *uuid, HttpTotals *ret_totals)
 
     if (!machine)
         return false;
-    *ret_totals = (HttpTotals){ .cpu_ns = machine->cpu_ns,
-                                .has_memory = machine->sample.has_memory,
-                                .memory_available_bytes = machine->available_bytes,
-                                .memory_used_bytes = machine->sample.memory_used_bytes,
-                                .counters = machine->counters,
-                                .age_ms = loop_now_ms() - machine->at_us / 1000 };
+    *ret_totals = machine->totals;
+    ret_totals->counters = machine->counters;
+    ret_totals->age_ms = loop_now_ms() - machine->totals.at_us / 1000;
     return true;
 }

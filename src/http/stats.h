@@ -1,5 +1,5 @@
-/* What machines use, measured while somebody looks: samples of all running machines, taken together, every
- * two seconds. Loop thread only. */
+/* What machines use: samples of all running machines, taken together, every two seconds while somebody looks.
+ * Loop thread only. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
@@ -18,6 +18,7 @@ typedef struct HttpSample {
 typedef struct HttpCounter {
     char name[64];
     bool is_disk;
+    bool is_known;                      /* QEMU or the kernel told its bytes */
     uint64_t in_bytes, out_bytes;       /* read and written, received and sent */
     uint64_t in_requests, out_requests; /* packets */
     uint64_t errors, drops;             /* of cards */
@@ -25,6 +26,10 @@ typedef struct HttpCounter {
 } HttpCounter;
 typedef struct HttpTotals {
     uint64_t cpu_ns;
+    unsigned n_vcpus;
+    uint64_t at_us;          /* when, on the loop's clock */
+    bool has_disks, has_net; /* it was told, or there are none */
+    uint64_t disk_read_bytes, disk_written_bytes, received_bytes, sent_bytes;
     bool has_memory;
     uint64_t memory_available_bytes, memory_used_bytes; /* as the guest tells */
     const GArray *counters;                             /* of HttpCounter; borrowed */
@@ -34,6 +39,8 @@ typedef struct HttpTotals {
 bool http_stats_totals(HttpHub *hub, const Uuid *uuid, HttpTotals *ret_totals);
 /* Waits for a round, if the last is older than @age_ms, but not long. */
 AWAITS void http_stats_refresh(HttpHub *hub, uint64_t age_ms, uint64_t timeout_ms);
+/* The same without sizes of disks, and does not keep the measuring going. */
+AWAITS void http_stats_glance(HttpHub *hub, uint64_t age_ms, uint64_t timeout_ms);
 
 /* The last one of a machine; asking keeps the measuring going for a while. Never waits. */
 bool http_stats_last(HttpHub *hub, const Uuid *uuid, HttpSample *ret_sample);

@@ -104,8 +104,10 @@ AWAITS MUST_CHECK bool vm_trace_network(Vm *vm, GPtrArray **ret_steps, Error **e
 /* Statistics of many machines at once (virConnectGetAllDomainStats), asked of all QEMUs in parallel. A
  * machine whose QEMU does not answer within the deadline, or that has a job, is reported with what is known
  * without it.
- * @vms: array of Vm; NULL: all that match @flags. @groups: virDomainStatsTypes, 0: all. @caller: NULL: us.
+ * @vms: array of Vm; NULL: all that match @flags. @groups: virDomainStatsTypes, 0: all; with
+ * VM_STATS_NO_SIZES nobody looks at the storage of disks. @caller: NULL: us.
  * Many may ask at the same time: a machine is asked once for all of them, and more calls than a few wait. */
+#define VM_STATS_NO_SIZES (1u << 30)
 /* Called for each machine, in order. @params is borrowed. */
 typedef void (*VmStatsFunc)(const Vm *vm, const Params *params, void *arg);
 AWAITS MUST_CHECK bool vm_get_all_stats(Host *host, const GPtrArray *vms, unsigned groups, unsigned flags,

@@ -177,6 +177,8 @@ typedef struct VmRun {
     KeptMemory *kept_memory;  /* of this machine, which has stood still since (vm_memory_clone.h); NULL */
     /* What numad advised (vm_numad.c); NULL: it was not asked. */
     CpuSet *numad_nodes, *numad_cpus;
+    char *ending;      /* how its process ended; NULL: not yet, or not known */
+    bool ended_by_oom; /* ... the kernel ended it, for want of memory */
 } VmRun;
 
 /* What events make us do in the background. A guest decides how often they come: of each kind one fiber at

@@ -10,12 +10,14 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/socket.h"
 #include "conf/xml_table.h"
+#include "host/cgroup.h"
 #include "machine/vm_backup.h"
 #include "machine/vm_block_job.h"
 #include "machine/vm_checkpoint.h"
@@ -251,6 +253,7 @@ void vm_process_stop(Vm *vm, int shutoff_reason, int stopped_detail)
 {
     G_GNUC_UNUSED g_autoptr(Vm) hold = vm_ref(vm);
     VmRun *run = vm->run;
+    g_autofree char *ending = NULL;
     g_autoptr(Error) err = NULL;
 
     if (!run || run->stopping)
@@ -271,13 +274,19 @@ void vm_process_stop(Vm *vm, int shutoff_reason, int stopped_detail)
     vm_status_remove(vm);
 
     vm->run = NULL;
+    const bool ended_by_oom = run->ended_by_oom;
+    ending = g_steal_pointer(&run->ending);
     vm_run_free(run);
     g_clear_pointer(&vm->live, domain_def_free);
     object_set_id(&vm->object, -1);
     vm->config_is_new = false;
     vm_set_state(vm, VM_STATE_SHUTOFF, shutoff_reason);
     if (stopped_detail >= 0)
-        vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_STOPPED, stopped_detail);
+        vm_publish_event(vm, &(Event){ .id = EVENT_LIFECYCLE,
+                                       .type = VIR_DOMAIN_EVENT_STOPPED,
+                                       .detail = stopped_detail,
+                                       .flags = ended_by_oom,
+                                       .text1 = ending });
     if (!vm->config) {
         if (!moment_forget(vm, &err))
             log_error_error(err, "a machine that is no more");
@@ -334,6 +343,34 @@ static void vm_exit_fiber(void *arg)
     }
 }
 
+static uint64_t oom_kills_of(const char *text)
+{
+    const char *at = text ? strstr(text, "\noom_kill ") : NULL;
+
+    return at ? g_ascii_strtoull(at + strlen("\noom_kill "), NULL, 10) : 0;
+}
+
+/* Processes that the kernel has ended for want of memory since we asked last. */
+static uint64_t new_oom_kills(void)
+{
+    static uint64_t known;
+    g_autofree char *text = file_read_kernel("/proc/vmstat");
+    const uint64_t before = known;
+
+    known = oom_kills_of(text);
+    return known - before;
+}
+
+/* Was it one of them? Its control group knows; without one it is taken for one if the host counted any. */
+static bool was_killed_for_memory(const VmRun *run, int status)
+{
+    g_autofree char *events = run->cgroup ? cgroup_read(run->cgroup, "memory.events") : NULL;
+    const bool host_has_new = new_oom_kills() > 0;
+
+    return events ? oom_kills_of(events) > 0
+                  : host_has_new && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+}
+
 static void vm_on_exit(Process *process, void *arg)
 {
     Vm *vm = arg;
@@ -341,9 +378,12 @@ static void vm_on_exit(Process *process, void *arg)
 
     if (!run || run->process != process || run->exited)
         return;
-    g_autofree char *how = process_describe_status(process);
+    g_free(run->ending);
+    run->ending = process_describe_status(process);
+    run->ended_by_oom = was_killed_for_memory(run, process_status(process));
     run->exited = true;
-    log_info("QEMU of machine '%s' (pid %d) ended: %s", vm->name, (int)run->pid, how);
+    log_info("QEMU of machine '%s' (pid %d) ended: %s%s", vm->name, (int)run->pid, run->ending,
+             run->ended_by_oom ? ", for want of memory" : "");
     wait_queue_wake_all(&run->changed);
     /* A start that is under way and a stop that is, attend to it themselves. */
     if (!run->stopping && !run->is_starting)
@@ -352,6 +392,7 @@ static void vm_on_exit(Process *process, void *arg)
 
 void vm_process_watch(Vm *vm)
 {
+    (void)new_oom_kills(); /* those before this machine */
     /* The machine owns the run, which takes this back before it goes: no reference is needed. */
     process_on_exit(vm->run->process, vm_on_exit, vm);
 }

@@ -41,6 +41,7 @@ void vm_run_free(VmRun *run)
     xml_list_free(&io_error_table, run->io_errors);
     xml_list_free(&path_table, run->give_back);
     g_free(run->going);
+    g_free(run->ending);
     g_free(run->unplug_alias);
     g_free(run->cgroup);
     g_clear_pointer(&run->vcpu_paths, g_ptr_array_unref);

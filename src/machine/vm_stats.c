@@ -34,6 +34,7 @@ enum {
 };
 #define STATS_ALL ((1u << 11) - 1)
 #define STATS_NODES (1u << 11) /* only as a question: what QEMU says of sizes */
+#define STATS_SIZES (1u << 12) /* ... whether sizes matter */
 
 #define STATS_FLAGS_FILTER 0xffu /* as for vm_list() */
 #define STATS_FLAG_NOWAIT (1u << 29)
@@ -187,7 +188,8 @@ static void stats_ask_blocks(StatsProbe *probe, bool *io_ok)
     if (qmp && !monitor_query_block_stats(qmp, stats_left_ms(probe), &probe->block_stats, NULL))
         *io_ok = false;
     qmp = stats_monitor(probe);
-    if (qmp && *io_ok && ((probe->questions & STATS_NODES) || stats_files_failed(probe->vm)) &&
+    if (qmp && *io_ok && (probe->questions & STATS_SIZES) &&
+        ((probe->questions & STATS_NODES) || stats_files_failed(probe->vm)) &&
         !monitor_query_block_nodes(qmp, stats_left_ms(probe), &probe->block_nodes, NULL))
         *io_ok = false;
 }
@@ -221,7 +223,9 @@ static unsigned stats_questions(const Vm *vm, unsigned groups)
         questions |= STATS_DIRTY_RATE;
     if ((groups & STATS_BLOCK) && def_list_len(live->disks) > 0)
         questions |= STATS_BLOCK;
-    if ((questions & STATS_BLOCK) && (vm->run->has_thresholds || !has_plain_sources(live) ||
+    if ((questions & STATS_BLOCK) && !(groups & VM_STATS_NO_SIZES))
+        questions |= STATS_SIZES;
+    if ((questions & STATS_SIZES) && (vm->run->has_thresholds || !has_plain_sources(live) ||
                                       vm->run->taints & (TAINT_CUSTOM_MONITOR | TAINT_CUSTOM_ARGV)))
         questions |= STATS_NODES;
     if (live->type == VIRT_TYPE_KVM)
@@ -341,7 +345,7 @@ static bool stats_probe_all(Host *host, const GPtrArray *vms, unsigned groups, b
     for (guint i = 0; i < vms->len; i++)
         g_ptr_array_add(probes, stats_probe_get(g_ptr_array_index(vms, i), groups, deadline_ms));
     stats_start_probers(host);
-    if (groups & STATS_BLOCK)
+    if ((groups & STATS_BLOCK) && !(groups & VM_STATS_NO_SIZES))
         stats_look_at_files(host, vms, probes, with_backing, deadline_ms, images);
     for (guint i = 0; i < probes->len; i++) {
         StatsProbe *probe = g_ptr_array_index(probes, i);

@@ -586,6 +586,8 @@ def test_a_full_host_pauses_the_machine_which_goes_on(host):
         host.crash_daemon()  # the next one knows, too
         equal(host.ok("domstate", "demo", "--reason").strip(), "paused (I/O error)")
         contains(host.ok("domblkerror", "demo"), "vdb: no space")
+        contains(host.lodge_ok("counters", "demo"), "no space left")
+        wait_until(lambda: "no_space" in host.lodge_ok("alerts"), "an alert began", 30)
     ballast.unlink()
     if host.is_reference:
         host.ok("resume", "demo")

@@ -263,6 +263,7 @@ def test_display(host):
 
 
 def test_serial(host):
+    """rows: display-45"""
     host.start_demo("demo")
     console = administrator(host)
     wait_until(lambda: console.get("/machines/demo").json["serials"], "it has a console")
@@ -440,6 +441,20 @@ def test_journal(host):
     rows = json.loads(host.lodge_ok("-o", "json", "events", "--since", cursor, "--limit", "3"))
     equal(len(rows), 3)
     status(web.get("/journal?since=never"), 400)
+    # What changed in a definition, whoever changed it and however; secrets never.
+    host.define_sector("tiny", devices="<graphics type='vnc' passwd='first'/>")
+    host.ok("setmaxmem", "tiny", "96M", "--config")
+    host.crash_daemon()
+    host.ok("desc", "tiny", "--config", "--title", "new title")
+    host.define_sector("tiny", devices="<graphics type='vnc' passwd='second'/>", vcpus=2)
+    items = status(web.get("/machines/tiny/journal"), 200).json["items"]
+    found = [(item["what"], item["difference"]) for item in items if item["difference"]]
+    equal([what for what, _ in found], ["domain_set_memory_flags", "domain_set_metadata", "defined"])
+    contains(found[0][1], "@@ -", "\n-  <memory unit='KiB'>", "\n+  <memory unit='KiB'>98304</memory>\n")
+    contains(found[1][1], "\n+  <title>new title</title>\n")
+    contains(found[2][1], "\n-  <title>new title</title>\n", "\n+  <vcpu placement='static'>2</vcpu>\n")
+    contains(host.lodge_ok("history", "tiny", "--diff"), "+  <title>new title</title>", "domain_set_metadata by ")
+    check("first" not in json.dumps(found) and "second" not in json.dumps(found), "a secret is written down")
     check("password" not in host.lodge_ok("events").lower(), "a password is written down")
 
 

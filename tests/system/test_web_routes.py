@@ -148,6 +148,7 @@ def test_guest(host):
 
 
 def test_viewer_file(host):
+    """rows: display-39"""
     web = administrator(host)
     host.start_sector("tiny", devices=SCREEN)
     answer = status(web.get("/machines/tiny/screen.vv"), 200)
@@ -161,6 +162,7 @@ def test_viewer_file(host):
 
 
 def test_migrate(host):
+    """rows: gui-05"""
     with far_host(host) as far:
         web = administrator(host)
         host.start_sector()
