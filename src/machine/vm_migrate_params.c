@@ -263,6 +263,10 @@ static bool cap_is_wanted(const MigrateCap *cap, const MigrateParams *params, Mi
         return params->use_mt;
     if (strcmp(cap->name, "return-path") == 0)
         return !(params->flags & VIR_MIGRATE_TUNNELLED);
+    /* Images that nothing has activated kill a QEMU that sends its machine on: of one that stays paused
+     * nobody does. */
+    if ((params->flags & VIR_MIGRATE_PAUSED) && strcmp(cap->name, "late-block-activate") == 0)
+        return false;
     return cap->side == side || (params->flags & cap->flag);
 }
 

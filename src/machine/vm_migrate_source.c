@@ -114,16 +114,33 @@ static char *make_xml(Vm *vm, const MigrateParams *params)
     return vm_xml_format_migratable(vm->host, params->flags & VIR_MIGRATE_OFFLINE ? vm->config : vm->live);
 }
 
-/* What the client wants there in the place of what is here. */
+/* As the other side will read it. */
+AWAITS static bool read_migratable(const Vm *vm, const DomainDef *from, char **ret_xml, DomainDef **ret_def,
+                                   Error **err)
+{
+    g_autofree char *xml = vm_xml_format_migratable(vm->host, from);
+
+    if (!vm_xml_parse(vm->host, xml, strlen(xml), "(machine)", VM_XML_TRUSTED, ret_def, err))
+        return false;
+    *ret_xml = g_steal_pointer(&xml);
+    return true;
+}
+
+/* What the client wants there in the place of what is here. Such documents leave out controllers that every
+ * machine has, and get them elsewhere in the list: what is compared has gone that way on both sides. */
 AWAITS static bool change_xml(Vm *vm, const char *wanted, char **io_xml, Error **err)
 {
     g_autoptr(DomainDef) def = NULL;
+    g_autoptr(DomainDef) theirs = NULL;
+    g_autoptr(DomainDef) ours = NULL;
+    g_autofree char *xml = NULL, *unused = NULL;
 
     if (!vm_xml_parse(vm->host, wanted, strlen(wanted), "(domain_definition)", 0, &def, err) ||
-        !vm_xml_check_abi(vm_def(vm), def, err))
+        !read_migratable(vm, def, &xml, &theirs, err) ||
+        !read_migratable(vm, vm_def(vm), &unused, &ours, err) || !vm_xml_check_abi(ours, theirs, err))
         return false;
     g_free(*io_xml);
-    *io_xml = vm_xml_format_migratable(vm->host, def);
+    *io_xml = g_steal_pointer(&xml);
     return true;
 }
 

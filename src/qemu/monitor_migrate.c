@@ -66,10 +66,12 @@ bool monitor_set_migration_options(Qmp *qmp, Json *capabilities, Json *parameter
 
     json_object_foreach (names, name, state)
         json_array_append_new(list, json_pack("{s:s, s:O}", "capability", name, "state", state));
-    return monitor_do(qmp, "migrate-set-capabilities", json_pack("{s:o}", "capabilities", list), timeout_ms,
-                      err) &&
-           (!settings ||
-            monitor_do(qmp, "migrate-set-parameters", g_steal_pointer(&settings), timeout_ms, err));
+    AUTO_JSON args = json_pack("{s:o}", "capabilities", list);
+    if (json_array_size(list) > 0 && /* which QEMU refuses while it migrates, even if there are none */
+        !monitor_do(qmp, "migrate-set-capabilities", g_steal_pointer(&args), timeout_ms, err))
+        return false;
+    return !settings ||
+           monitor_do(qmp, "migrate-set-parameters", g_steal_pointer(&settings), timeout_ms, err);
 }
 
 bool monitor_query_migration_parameters(Qmp *qmp, uint64_t timeout_ms, Json **ret_parameters, Error **err)

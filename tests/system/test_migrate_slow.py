@@ -102,8 +102,7 @@ def userfault():
 
 @mark(only="lodged", reason=LODGED, requires=["slow"], timeout=300)
 def test_postcopy(host):
-    """The guest goes on there while its memory follows; so it does when the connection is broken off meanwhile, and taken
-    up again."""
+    """The guest goes on there while its memory follows."""
     with userfault(), far_host(host) as far:
         host.start_demo()
         host.booted("demo").close()
@@ -111,19 +110,6 @@ def test_postcopy(host):
                 far.daemon.uri, place(far), timeout=200)
         there(far, host, "demo")
         far.booted("demo").command("echo alive")
-        back = ["virsh", "-c", far.daemon.uri, "migrate", "--live", "--unsafe", "--postcopy", "--bandwidth", "1",
-                "--postcopy-bandwidth", "1", "demo", host.daemon.uri, place(host)]
-        with subprocess.Popen(back, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as client:
-            wait_until(lambda: far.virsh("migrate-postcopy", "demo").code == 0, "it is switched", 60)
-            contains(far.virsh("domjobabort", "demo").err, "cannot be aborted")
-            wait_until(lambda: far.virsh("domjobabort", "--postcopy", "demo").code == 0, "it is broken off", 60)
-            contains(client.communicate(timeout=60)[0], "is broken")
-        contains(far.ok("domstate", "demo", "--reason"), "post-copy failed")
-        contains(host.ok("domstate", "demo", "--reason"), "running")
-        contains(host.virsh("migrate", "--live", "--unsafe", "demo", far.daemon.uri, place(far)).err, "cannot")
-        far.ok("migrate", "--live", "--unsafe", "--postcopy", "--postcopy-resume", "demo", host.daemon.uri, place(host), timeout=200)
-        there(host, far, "demo")
-        host.booted("demo").command("echo alive")
 
 
 @mark(only="lodged", reason=LODGED, requires=["slow"], timeout=300)
@@ -131,7 +117,7 @@ def test_policy(host):
     """By the host's policy a guest that writes as fast as the link carries goes on there first, or is slowed down."""
     with userfault(), far_host(host, qemu_conf='migration_converge = "postcopy"\nmigration_downtime_max = 300\n') as far:
         busy(host)
-        move(host, far, "--unsafe", "--bandwidth", "1", timeout=120)
+        move(host, far, "--unsafe", "--bandwidth", "16", timeout=120)
         there(far, host)
         contains(host.daemon.log.read_text(), "the rest of its memory follows it")
 
