@@ -325,7 +325,7 @@ static bool history_run(Cli *cli, const CliArgs *args, Error **err)
 
     if (!args_has(args, "diff") || cli->format != CLI_TEXT)
         return journal_run(cli, args, err);
-    if (!web_call(cli, "GET", target, NULL, &answer, err))
+    if (!lodge_web_call(cli, "GET", target, NULL, &answer, err))
         return false;
     json_array_foreach (json_get_arr(answer, "items"), i, item)
         print_difference(cli, item);
@@ -449,7 +449,7 @@ static bool alert_settings_run(Cli *cli, const CliArgs *args, Error **err)
     const bool is_change = json_object_size(given) > 0;
     if (!is_change)
         g_clear_pointer(&given, json_decref);
-    if (!web_call(cli, is_change ? "PUT" : "GET", "/alerts/settings", given, &answer, err))
+    if (!lodge_web_call(cli, is_change ? "PUT" : "GET", "/alerts/settings", given, &answer, err))
         return false;
     if (cli->format != CLI_TEXT) {
         cli_print_json(cli, g_steal_pointer(&answer));
@@ -477,7 +477,7 @@ static bool alerts_run(Cli *cli, const CliArgs *args, Error **err)
         return alert_settings_run(cli, args, err);
     if (!id)
         return error_set(err, ERROR_INVALID_ARGUMENT, "'alerts acknowledge' needs the id of an alert");
-    if (!web_call(cli, "POST", target, NULL, &answer, err))
+    if (!lodge_web_call(cli, "POST", target, NULL, &answer, err))
         return false;
     cli_message(cli, "Alert %s acknowledged", id);
     return true;
