@@ -590,12 +590,28 @@ static void prepare_drop_disks(DomainDef *live)
     }
 }
 
+/* A disk whose document asks for a volume keeps that name beside what it is. */
+AWAITS static bool prepare_volume(Host *host, StorageSource *source, Error **err)
+{
+    g_autofree char *pool = g_strdup(source->pool), *name = g_strdup(source->path),
+                    *mode = g_strdup(source->volume_mode);
+
+    if (source->type != STORAGE_VOLUME)
+        return true;
+    if (!volume_resolve_source(host, source, err))
+        return false;
+    source->asked_pool = g_steal_pointer(&pool);
+    source->asked_volume = g_steal_pointer(&name);
+    source->asked_mode = g_steal_pointer(&mode);
+    return true;
+}
+
 bool storage_prepare(Host *host, DomainDef *live, GPtrArray *dac, Error **err)
 {
     g_autoptr(GArray) ones = g_array_new(FALSE, TRUE, sizeof(Prepare));
 
     for (DEF_EACH(DiskDef, disk, live->disks)) {
-        if (disk->src.type == STORAGE_VOLUME && !volume_resolve_source(host, &disk->src, err))
+        if (!prepare_volume(host, &disk->src, err))
             return false;
         for (StorageSource *source = &disk->src; source; source = source->backing) {
             if (source->type == STORAGE_NETWORK && !remote_prepare(host, source, err))
@@ -613,7 +629,7 @@ bool storage_prepare_disk(Host *host, const DomainDef *live, DiskDef *disk, GPtr
 {
     g_autoptr(GArray) ones = g_array_new(FALSE, TRUE, sizeof(Prepare));
 
-    if (disk->src.type == STORAGE_VOLUME && !volume_resolve_source(host, &disk->src, err))
+    if (!prepare_volume(host, &disk->src, err))
         return false;
     if (disk->src.type == STORAGE_NETWORK && !remote_prepare(host, &disk->src, err))
         return false;

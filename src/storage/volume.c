@@ -725,17 +725,12 @@ bool volume_resolve_source(Host *host, StorageSource *io_source, Error **err)
         return false;
     if (volume->is_being_made)
         return error_set(err, ERROR_INVALID_STATE, "volume '%s' is still being allocated.", volume->name);
-    g_autofree char *name = g_strdup(io_source->path);
     if (!source_from_volume(volume, io_source, err))
         return false;
-    g_free(io_source->asked_volume);
-    g_free(io_source->asked_pool);
-    g_free(io_source->asked_mode);
-    io_source->asked_volume = g_steal_pointer(&name);
-    io_source->asked_pool = g_steal_pointer(&io_source->pool);
-    io_source->asked_mode = g_steal_pointer(&io_source->volume_mode);
     /* A guest writes what it likes into a raw volume: its format is the document's, or none. */
     if (io_source->format == STORAGE_FORMAT_ABSENT)
         io_source->format = STORAGE_FORMAT_RAW;
+    g_clear_pointer(&io_source->pool, g_free);
+    g_clear_pointer(&io_source->volume_mode, g_free);
     return true;
 }
