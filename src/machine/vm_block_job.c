@@ -314,7 +314,11 @@ AWAITS static bool jobs_begin(Vm *vm, const GPtrArray *jobs, const char *command
             g_ptr_array_add(vm->run->block_jobs, vm_block_job_ref(job));
     }
     const bool is_noted = vm_status_save(vm, &why);
-    if (is_noted && qmp_exec(vm_monitor(vm), command, arguments, BEGIN_MS, NULL, &why)) {
+    /* Who gives up learns first whether it has begun: a job that runs is ended before its images go. */
+    fiber_shield_begin();
+    const bool has_begun = is_noted && qmp_exec(vm_monitor(vm), command, arguments, BEGIN_MS, NULL, &why);
+    fiber_shield_end();
+    if (has_begun) {
         for (guint i = 0; i < jobs->len; i++) {
             VmBlockJob *job = g_ptr_array_index(jobs, i);
             if (job && job->state == BLOCK_JOB_NEW)
