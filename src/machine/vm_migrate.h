@@ -93,9 +93,9 @@ AWAITS MUST_CHECK bool vm_migrate_get_cache(Vm *vm, uint64_t *ret_bytes, Error *
 /* ERROR_INVALID_STATE: it is not being migrated, or was not told that this may come. */
 AWAITS MUST_CHECK bool vm_migrate_start_postcopy(Vm *vm, Error **err);
 
-/* Breaks off the connection of a post-copy, which VIR_MIGRATE_POSTCOPY_RESUME takes up again.
- * ERROR_INVALID_STATE: there is none. */
-AWAITS MUST_CHECK bool vm_migrate_interrupt(Vm *vm, Error **err);
+/* Would break off the connection of a post-copy. ERROR_OPERATION_UNSUPPORTED: QEMU 7.2 at the destination was
+ * seen to die of it; ERROR_INVALID_STATE: there is none. */
+MUST_CHECK bool vm_migrate_interrupt(Vm *vm, Error **err);
 
 /* Pauses a machine that is being migrated, whose job is not free; *ret_is_migrating false: it is not. */
 AWAITS MUST_CHECK bool vm_migrate_pause(Vm *vm, bool *ret_is_migrating, Error **err);

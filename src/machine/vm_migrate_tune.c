@@ -113,7 +113,12 @@ bool vm_migrate_interrupt(Vm *vm, Error **err)
 
     if (!out || out->phase != MIGRATE_POSTCOPY)
         return error_set(err, ERROR_INVALID_STATE, "current job is not outgoing migration in post-copy mode");
-    return vm_require_monitor(vm, err) && monitor_migrate_interrupt(vm_monitor(vm), 0, err);
+    error_set(err, ERROR_OPERATION_UNSUPPORTED,
+              "the post-copy of machine '%s' is not interrupted: QEMU at the destination may die of that, "
+              "and "
+              "the guest with it",
+              vm->name);
+    return error_hint(err, "let it end; 'virsh domjobinfo %s' tells how far it is", vm->name);
 }
 
 bool vm_migrate_pause(Vm *vm, bool *ret_is_migrating, Error **err)

@@ -341,8 +341,6 @@ AWAITS MUST_CHECK bool monitor_query_migration_parameters(Qmp *qmp, uint64_t tim
 /* Leaves MONITOR_JOB_PAUSED; goes over to MONITOR_JOB_POSTCOPY. */
 AWAITS MUST_CHECK bool monitor_migrate_continue(Qmp *qmp, uint64_t timeout_ms, Error **err);
 AWAITS MUST_CHECK bool monitor_migrate_start_postcopy(Qmp *qmp, uint64_t timeout_ms, Error **err);
-AWAITS MUST_CHECK bool monitor_migrate_interrupt(Qmp *qmp, uint64_t timeout_ms,
-                                                 Error **err); /* a post-copy */
 AWAITS MUST_CHECK bool monitor_query_migration(Qmp *qmp, uint64_t timeout_ms, MonitorMigration *ret_migration,
                                                Error **err);
 AWAITS MUST_CHECK bool monitor_cancel_migration(Qmp *qmp, uint64_t timeout_ms, Error **err);

@@ -90,11 +90,6 @@ bool monitor_migrate_start_postcopy(Qmp *qmp, uint64_t timeout_ms, Error **err)
     return monitor_do(qmp, "migrate-start-postcopy", NULL, timeout_ms, err);
 }
 
-bool monitor_migrate_interrupt(Qmp *qmp, uint64_t timeout_ms, Error **err)
-{
-    return monitor_do(qmp, "migrate-pause", NULL, timeout_ms, err);
-}
-
 bool monitor_cancel_migration(Qmp *qmp, uint64_t timeout_ms, Error **err)
 {
     return monitor_do(qmp, "migrate_cancel", NULL, timeout_ms, err);
